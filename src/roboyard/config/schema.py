@@ -1,0 +1,162 @@
+"""The shape of an experiment: every key that a YAML file may hold."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field, JsonValue, NonNegativeInt, PositiveFloat, PositiveInt, StringConstraints
+
+from roboyard.config.agents import AgentConfig
+from roboyard.config.base import Record
+
+Entry = Annotated[str, StringConstraints(pattern=r"^[\w.]+:[\w.]+$")]
+"""``"module:Attr"``, an importable object."""
+
+Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$")]
+"""A name that is safe as a folder name."""
+
+
+class NormalizeConfig(Record):
+    """Running normalisation of observations and rewards."""
+
+    observations: bool = False
+    """Scale each observation entry to zero mean and unit variance."""
+    rewards: bool = False
+    """Scale rewards by the running standard deviation of the discounted return."""
+    clip_observations: PositiveFloat = 10.0
+    """Largest absolute value of a normalised observation entry."""
+    clip_rewards: PositiveFloat = 10.0
+    """Largest absolute value of a normalised reward."""
+
+
+class EnvConfig(Record):
+    """The environment and how many copies of it run."""
+
+    id: str = Field(min_length=1)
+    """A Gymnasium id such as ``roboyard/SimpleRobot-v0``, a task name, or ``module:Class``."""
+    kwargs: dict[str, JsonValue] = {}
+    """Arguments for the environment's constructor."""
+    num_envs: PositiveInt = 1
+    """How many copies are stepped together."""
+    workers: Literal["auto"] | NonNegativeInt = "auto"
+    """Worker processes that step the copies; 0 steps them in the training process."""
+    max_episode_steps: PositiveInt | None = None
+    """Truncate episodes after this many control steps, instead of the environment's own limit."""
+    normalize: NormalizeConfig = NormalizeConfig()
+    """Running normalisation."""
+
+
+class TrainConfig(Record):
+    """How long and on what to train."""
+
+    total_steps: PositiveInt
+    """Control steps in all environments together."""
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    """Where the network lives; ``auto`` keeps small networks on the CPU."""
+    threads: Literal["auto"] | PositiveInt = "auto"
+    """Threads of torch; ``auto`` leaves one core to each worker process."""
+    check_nan: bool = True
+    """Stop with a message that says where, as soon as a number is not finite."""
+
+
+class CheckpointConfig(Record):
+    """When checkpoints are written and which are kept."""
+
+    every_steps: PositiveInt | None = None
+    """Control steps between checkpoints; by default a twentieth of the run."""
+    keep_last: PositiveInt = 3
+    """How many of the newest to keep."""
+
+
+class EvaluationConfig(Record):
+    """Evaluation on separate environments, during training and at its end."""
+
+    every_steps: PositiveInt | None = None
+    """Control steps between evaluations; by default a twentieth of the run."""
+    episodes: PositiveInt = 10
+    """Episodes of each evaluation during training."""
+    final_episodes: PositiveInt = 20
+    """Episodes of the evaluation of the best policy at the end."""
+    num_envs: PositiveInt = 4
+    """Copies of the environment that are stepped together."""
+    deterministic: bool = True
+    """Take the most likely action instead of a sample."""
+    seed: NonNegativeInt = 1_000_003
+    """Seed of the evaluation episodes, the same for every evaluation."""
+    during_training: bool = True
+    """Switches evaluation during training off; the last policy is then the best one."""
+
+
+class EarlyStopConfig(Record):
+    """Reasons to end a run before its last step."""
+
+    return_threshold: float | None = None
+    """Stop when an evaluation's mean return reaches this."""
+    patience: PositiveInt | None = None
+    """Stop after this many evaluations without a better mean return."""
+    min_improvement: float = Field(default=0.0, ge=0.0)
+    """How much better counts as better, for ``patience``."""
+    max_minutes: PositiveFloat | None = None
+    """Stop after this much wall-clock time [min] of this process."""
+
+
+class VideoConfig(Record):
+    """Videos of the deterministic policy."""
+
+    every_steps: PositiveInt | None = None
+    """Control steps between videos during training; none by default."""
+    final: bool = True
+    """Record the best policy at the end."""
+    max_steps: PositiveInt = 1000
+    """Longest video [control steps]."""
+    width: PositiveInt = 480
+    """Picture width [pixels]."""
+    height: PositiveInt = 360
+    """Picture height [pixels]."""
+
+
+class TrackingConfig(Record):
+    """Where metrics go."""
+
+    tensorboard: bool = True
+    """Write TensorBoard event files."""
+    every_steps: PositiveInt | None = None
+    """Control steps between rows of metrics; by default a two-hundredth of the run."""
+
+
+class CallbackConfig(Record):
+    """A user's own callback."""
+
+    entry: Entry
+    """``"module:Class"`` of a stable_baselines3 ``BaseCallback``."""
+    kwargs: dict[str, JsonValue] = {}
+    """Arguments for its constructor."""
+
+
+class ExperimentConfig(Record):
+    """One run, fully described."""
+
+    name: Name
+    """Name of the experiment; its runs live in ``<store>/<name>/``."""
+    seed: NonNegativeInt = Field(default=0, lt=2**31)
+    """Seed of everything random."""
+    store: str = Field(default="runs", min_length=1)
+    """Folder (or ``s3://bucket/prefix``) where run directories live."""
+    env: EnvConfig
+    """The environment."""
+    agent: AgentConfig
+    """The algorithm, its hyperparameters and its networks."""
+    train: TrainConfig
+    """How long and on what to train."""
+    checkpoint: CheckpointConfig = CheckpointConfig()
+    """When checkpoints are written and which are kept."""
+    evaluation: EvaluationConfig = EvaluationConfig()
+    """Evaluation during training and at its end."""
+    early_stop: EarlyStopConfig = EarlyStopConfig()
+    """Reasons to end a run early."""
+    video: VideoConfig = VideoConfig()
+    """Videos."""
+    tracking: TrackingConfig = TrackingConfig()
+    """Where metrics go."""
+    callbacks: tuple[CallbackConfig, ...] = ()
+    """The user's own callbacks."""
