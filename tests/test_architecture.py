@@ -1,0 +1,167 @@
+"""The architecture as tests: import direction, third-party walls, cycles, size budgets."""
+
+from __future__ import annotations
+
+import ast
+import statistics
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+PACKAGE = Path(__file__).parent.parent / "src" / "roboyard"
+FILES = sorted(PACKAGE.rglob("*.py"))
+
+LAYERS = {
+    "errors": 0, "registry": 0, "optional": 0, "seeds": 0,
+    "config": 1,
+    "sim": 2, "robots": 2, "storage": 2, "tracking": 2,
+    "envs": 3, "agents": 3, "policies": 3,
+    "training": 4, "evaluation": 4,
+    "tuning": 5, "cloud": 5, "serving": 5, "bridges": 5, "dashboard": 5,
+    "api": 5,
+    "cli": 6, "testing": 6,
+}  # fmt: skip
+ALLOWED_WITHIN_LAYER = {
+    ("robots", "sim"),
+    ("policies", "agents"),
+    ("training", "evaluation"),
+    ("registry", "errors"),
+    ("optional", "errors"),
+}
+WALLS = {
+    "pybullet": ("sim/",),
+    "pybullet_data": ("sim/",),
+    "stable_baselines3": ("agents/", "policies/", "training/", "evaluation/", "envs/vector"),
+    "sb3_contrib": ("agents/", "policies/", "training/", "evaluation/"),
+    "boto3": ("storage/s3", "cloud/"),
+    "botocore": ("storage/s3", "cloud/"),
+    "ray": ("tuning/", "cloud/"),
+    "optuna": ("tuning/",),
+    "fastapi": ("serving/", "dashboard/"),
+    "uvicorn": ("serving/", "dashboard/"),
+    "starlette": ("serving/", "dashboard/"),
+    "torch": ("agents/", "policies/", "training/", "evaluation/", "tracking/", "cli/doctor"),
+    "typer": ("cli/",),
+}
+MAX_FILE_LINES = 400
+MAX_FUNCTION_LINES = 60
+MAX_CONSTRUCTOR_PARAMETERS = 7
+MAX_MEDIAN_FILE_LINES = 120
+MAX_MEDIAN_FUNCTION_LINES = 10
+
+
+def relative(path: Path) -> str:
+    return path.relative_to(PACKAGE).as_posix()
+
+
+def module_of(path: Path) -> str:
+    parts = ["roboyard", *path.relative_to(PACKAGE).with_suffix("").parts]
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+def is_type_checking(node: ast.AST) -> bool:
+    return isinstance(node, ast.If) and ast.unparse(node.test).endswith("TYPE_CHECKING")
+
+
+def imports(node: ast.AST) -> Iterator[str]:
+    """Yield every module imported at run time, deferred imports included."""
+    for child in ast.iter_child_nodes(node):
+        if is_type_checking(child):
+            continue
+        if isinstance(child, ast.Import):
+            yield from (alias.name for alias in child.names)
+        elif isinstance(child, ast.ImportFrom):
+            assert child.level == 0, "imports are absolute"
+            yield from (f"{child.module}.{alias.name}" for alias in child.names)
+        else:
+            yield from imports(child)
+
+
+def top_level_imports(path: Path) -> Iterator[str]:
+    """Yield modules imported when the file is imported."""
+    for node in ast.parse(path.read_text()).body:
+        if isinstance(node, ast.Import | ast.ImportFrom) or (
+            isinstance(node, ast.If | ast.Try) and not is_type_checking(node)
+        ):
+            yield from imports(ast.Module(body=[node], type_ignores=[]))
+
+
+def functions(path: Path) -> Iterator[ast.FunctionDef | ast.AsyncFunctionDef]:
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            yield node
+
+
+def length(node: ast.FunctionDef | ast.AsyncFunctionDef) -> int:
+    return (node.end_lineno or node.lineno) - node.lineno + 1
+
+
+def area_of(module: str) -> str:
+    return module.split(".")[1] if "." in module else ""
+
+
+@pytest.mark.parametrize("path", FILES, ids=relative)
+def test_imports_go_down_only(path: Path) -> None:
+    area = area_of(module_of(path))
+    if not area:
+        return  # roboyard/__init__.py only re-exports lazily
+    for name in imports(ast.parse(path.read_text())):
+        target = area_of(name) if name.startswith("roboyard.") else ""
+        if not target or target == area or target == "__version__":
+            continue
+        assert target in LAYERS, f"{target} has no layer"
+        down = LAYERS[target] < LAYERS[area]
+        assert down or (area, target) in ALLOWED_WITHIN_LAYER, f"{relative(path)} imports {name}"
+
+
+@pytest.mark.parametrize("path", FILES, ids=relative)
+def test_third_party_packages_stay_behind_their_walls(path: Path) -> None:
+    for name in imports(ast.parse(path.read_text())):
+        wall = WALLS.get(name.split(".")[0])
+        if wall is not None and not relative(path).startswith("testing/"):
+            assert relative(path).startswith(wall), f"{relative(path)} imports {name}"
+
+
+def test_there_are_no_import_cycles() -> None:
+    modules = {module_of(path): path for path in FILES}
+    graph = {
+        module: {
+            target
+            for name in top_level_imports(path)
+            for target in (name, name.rpartition(".")[0])
+            if target in modules and target != module
+        }
+        for module, path in modules.items()
+    }
+    done: set[str] = set()
+
+    def visit(module: str, trail: tuple[str, ...]) -> None:
+        assert module not in trail, f"cycle: {' -> '.join([*trail, module])}"
+        if module not in done:
+            for target in graph[module]:
+                visit(target, (*trail, module))
+            done.add(module)
+
+    for module in graph:
+        visit(module, ())
+
+
+@pytest.mark.parametrize("path", FILES, ids=relative)
+def test_files_and_functions_stay_small(path: Path) -> None:
+    assert len(path.read_text().splitlines()) <= MAX_FILE_LINES
+    for function in functions(path):
+        assert length(function) <= MAX_FUNCTION_LINES, (
+            f"{function.name} is {length(function)} lines"
+        )
+        if function.name == "__init__":
+            arguments = function.args
+            count = len(arguments.posonlyargs + arguments.args + arguments.kwonlyargs) - 1
+            assert count <= MAX_CONSTRUCTOR_PARAMETERS, f"{path.name}:{function.lineno}: {count}"
+
+
+def test_the_median_file_and_function_are_short() -> None:
+    file_lines = [len(path.read_text().splitlines()) for path in FILES]
+    function_lines = [length(function) for path in FILES for function in functions(path)]
+    assert statistics.median(file_lines) <= MAX_MEDIAN_FILE_LINES
+    assert statistics.median(function_lines) <= MAX_MEDIAN_FUNCTION_LINES
