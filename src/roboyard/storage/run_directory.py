@@ -1,0 +1,194 @@
+"""A run's folder: where each file is, and what state the run is in.
+
+Layout::
+
+    <store>/<name>/<run-id>/
+      config.yaml  provenance.json  status.json  train.log
+      checkpoints/<step>/  policy/best.zip  policy/last.zip
+      evaluations.jsonl  metrics.jsonl  tensorboard/  videos/  report/
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime
+import json
+import os
+import socket
+from pathlib import Path
+from typing import Literal, Self, get_args
+
+from roboyard.errors import ConfigError, StorageError
+from roboyard.storage import atomic
+
+RunState = Literal["queued", "running", "interrupted", "finished", "failed"]
+"""Where a run stands."""
+
+
+@dataclasses.dataclass(frozen=True)
+class RunStatus:
+    """What ``status.json`` holds."""
+
+    state: RunState
+    """Where the run stands."""
+    step: int
+    """Control steps done, in all environments together."""
+    reason: str = ""
+    """Why it stopped, or what it is doing."""
+    last_checkpoint: int | None = None
+    """Step of the newest good checkpoint."""
+    notes: tuple[str, ...] = ()
+    """Limits that the user should know, such as an environment that cannot be restored exactly."""
+    updated: str = ""
+    """When this was written (UTC, ISO 8601)."""
+    host: str = ""
+    """Machine that wrote it."""
+    pid: int = 0
+    """Process that wrote it."""
+
+
+def now() -> str:
+    """Return the time as ISO 8601 text in UTC, to the second."""
+    return datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
+
+
+def local_store(store: str | Path) -> Path:
+    """Return the store's folder.
+
+    Raises:
+        ConfigError: The store is not a local folder.
+    """
+    if "://" in str(store):
+        raise ConfigError(
+            f"store '{store}' is not a local folder, and only local folders can be written to "
+            "by this version. Give a folder, such as 'runs'."
+        )
+    return Path(store)
+
+
+class RunDirectory:
+    """One run's folder."""
+
+    def __init__(self, path: Path) -> None:
+        """Point at a folder; use ``create`` or ``open`` unless it is known to be right."""
+        self.path = path
+        self.config_file = path / "config.yaml"
+        self.provenance_file = path / "provenance.json"
+        self.status_file = path / "status.json"
+        self.checkpoints = path / "checkpoints"
+        self.policy_best = path / "policy" / "best.zip"
+        self.policy_last = path / "policy" / "last.zip"
+        self.evaluations_file = path / "evaluations.jsonl"
+        self.metrics_file = path / "metrics.jsonl"
+        self.tensorboard = path / "tensorboard"
+        self.videos = path / "videos"
+        self.report = path / "report"
+        self.log_file = path / "train.log"
+
+    def __repr__(self) -> str:
+        return f"RunDirectory({str(self.path)!r})"
+
+    @classmethod
+    def create(cls, store: str | Path, name: str, run_id: str | None = None) -> Self:
+        """Make the folder of a new run.
+
+        Args:
+            store: Folder that holds all runs.
+            name: Name of the experiment.
+            run_id: Folder name of the run; by default the time.
+
+        Raises:
+            ConfigError: The folder exists and is not empty.
+            StorageError: It cannot be made.
+        """
+        experiment = local_store(store) / name
+        path = experiment / run_id if run_id else _fresh(experiment)
+        if path.exists() and (not path.is_dir() or any(path.iterdir())):
+            raise ConfigError(
+                f"run directory '{path}' exists and is not empty. "
+                "Continue that run with --resume, or choose another name with --run-id."
+            )
+        try:
+            path.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise StorageError(
+                f"cannot make run directory '{path}': {error.strerror or error}."
+            ) from error
+        return cls(path)
+
+    @classmethod
+    def open(cls, path: str | Path) -> Self:
+        """Open an existing run's folder.
+
+        Raises:
+            ConfigError: There is no run there.
+        """
+        run = cls(Path(path))
+        if not run.config_file.is_file():
+            raise ConfigError(
+                f"'{path}' is not a run directory: it has no config.yaml. Give the folder that "
+                "'roboyard train' printed, such as runs/cartpole/20260101-120000."
+            )
+        return run
+
+    @classmethod
+    def latest(cls, store: str | Path, name: str) -> Self:
+        """Open the newest run of an experiment.
+
+        Raises:
+            ConfigError: The experiment has no run in this store.
+        """
+        experiment = local_store(store) / name
+        configs = sorted(
+            experiment.glob("*/config.yaml"), key=lambda file: (file.stat().st_mtime, file)
+        )
+        if not configs:
+            raise ConfigError(
+                f"no run of '{name}' in '{store}' to continue. Start one without --resume."
+            )
+        return cls(configs[-1].parent)
+
+    def write_status(
+        self,
+        state: RunState,
+        step: int,
+        *,
+        reason: str = "",
+        last_checkpoint: int | None = None,
+        notes: tuple[str, ...] = (),
+    ) -> None:
+        """Replace ``status.json``.
+
+        Raises:
+            StorageError: It cannot be written; the old one stays.
+        """
+        status = RunStatus(
+            state, step, reason, last_checkpoint, notes, now(), socket.gethostname(), os.getpid()
+        )
+        atomic.write_json(self.status_file, dataclasses.asdict(status))
+
+    def read_status(self) -> RunStatus:
+        """Return what ``status.json`` says; a run that has not started yet is queued.
+
+        Raises:
+            StorageError: The file is damaged.
+        """
+        try:
+            raw = json.loads(self.status_file.read_text())
+            status = RunStatus(**{**raw, "notes": tuple(raw.get("notes", ()))})
+        except FileNotFoundError:
+            return RunStatus("queued", 0)
+        except (OSError, ValueError, TypeError) as error:
+            raise StorageError(f"'{self.status_file}' cannot be read: {error}.") from error
+        if status.state not in get_args(RunState):
+            raise StorageError(f"'{self.status_file}' has the unknown state '{status.state}'.")
+        return status
+
+
+def _fresh(experiment: Path) -> Path:
+    """Return a path named after the time that does not exist yet."""
+    stamp = datetime.datetime.now().strftime("%Y%m%d-%H%M%S")
+    path, count = experiment / stamp, 2
+    while path.exists():
+        path, count = experiment / f"{stamp}-{count}", count + 1
+    return path

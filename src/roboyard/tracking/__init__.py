@@ -1,0 +1,7 @@
+"""Where metrics go: one writer a file."""
+
+from roboyard.tracking.jsonl import JsonlWriter
+from roboyard.tracking.tensorboard import TensorBoardWriter
+from roboyard.tracking.writers import MetricWriter
+
+__all__ = ["JsonlWriter", "MetricWriter", "TensorBoardWriter"]
