@@ -1,0 +1,143 @@
+"""Changes of masses, friction and damping, and the memory of them that a snapshot needs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from roboyard.sim.engine import pybullet
+from roboyard.sim.settings import Vector
+
+# Field of Dynamics -> name in the engine's changeDynamics.
+_ENGINE_NAMES = {
+    "mass": "mass",
+    "inertia": "localInertiaDiagonal",
+    "lateral_friction": "lateralFriction",
+    "spinning_friction": "spinningFriction",
+    "rolling_friction": "rollingFriction",
+    "restitution": "restitution",
+    "linear_damping": "linearDamping",
+    "angular_damping": "angularDamping",
+    "joint_damping": "jointDamping",
+    "contact_stiffness": "contactStiffness",
+    "contact_damping": "contactDamping",
+    "max_joint_velocity": "maxJointVelocity",
+    "joint_lower": "jointLowerLimit",
+    "joint_upper": "jointUpperLimit",
+    "joint_max_force": "jointLimitForce",
+}
+# What the engine sets and does not tell.
+_DEFAULT_BODY_DAMPING = 0.04
+_DEFAULT_MAX_JOINT_VELOCITY = 100.0
+
+
+@dataclass(frozen=True)
+class Dynamics:
+    """Physical properties of one link and the joint that moves it; None leaves one as it is."""
+
+    mass: float | None = None
+    """Mass [kg]."""
+    inertia: Vector | None = None
+    """Principal moments of inertia [kg m^2]."""
+    lateral_friction: float | None = None
+    """Coulomb friction of contacts."""
+    spinning_friction: float | None = None
+    """Torsional friction about the contact normal [m]."""
+    rolling_friction: float | None = None
+    """Rolling friction [m]."""
+    restitution: float | None = None
+    """Bounciness of contacts, in [0, 1]."""
+    linear_damping: float | None = None
+    """Damping of linear velocity; counts for the whole body [1/s]."""
+    angular_damping: float | None = None
+    """Damping of angular velocity; counts for the whole body [1/s]."""
+    joint_damping: float | None = None
+    """Damping of the joint [N m s/rad] or [N s/m]."""
+    contact_stiffness: float | None = None
+    """Stiffness of contacts [N/m]; needs ``contact_damping``."""
+    contact_damping: float | None = None
+    """Damping of contacts [N s/m]; needs ``contact_stiffness``."""
+    max_joint_velocity: float | None = None
+    """Velocity at which the joint is capped [rad/s] or [m/s]."""
+    joint_lower: float | None = None
+    """Lower limit of the joint [rad] or [m]; needs ``joint_upper``."""
+    joint_upper: float | None = None
+    """Upper limit of the joint [rad] or [m]; needs ``joint_lower``."""
+    joint_max_force: float | None = None
+    """Largest force that holds the joint limit [N] or [N m]."""
+
+
+Values = dict[str, "float | Vector"]
+Changes = dict[tuple[int, int], Values]
+"""(body, link) to the engine's names and values."""
+
+
+class DynamicsLog:
+    """Which properties were changed, to what, and from what."""
+
+    def __init__(self) -> None:
+        """Remember nothing yet."""
+        self.changes: Changes = {}
+        self._originals: Changes = {}
+
+    def change(self, client: int, body: int, link: int, dynamics: Dynamics) -> None:
+        """Change properties of ``link`` and remember them."""
+        values: Values = {
+            engine_name: getattr(dynamics, name)
+            for name, engine_name in _ENGINE_NAMES.items()
+            if getattr(dynamics, name) is not None
+        }
+        if not values:
+            return
+        key = (body, link)
+        if key not in self._originals:
+            self._originals[key] = original_values(client, body, link)
+        pybullet.changeDynamics(body, link, physicsClientId=client, **values)
+        # A new table instead of an edit: saved states hold the old one.
+        self.changes = {**self.changes, key: {**self.changes.get(key, {}), **values}}
+
+    def restore(self, client: int, saved: Changes) -> None:
+        """Bring all properties to what they were when ``changes`` was ``saved``."""
+        present = self.changes
+        if present is saved:
+            return
+        for key in present.keys() | saved.keys():
+            target = saved.get(key, {})
+            current = present.get(key, {})
+            if target == current:
+                continue
+            if key not in self._originals:
+                self._originals[key] = original_values(client, *key)
+            undone = {
+                name: value
+                for name, value in self._originals[key].items()
+                if name in current and name not in target
+            }
+            pybullet.changeDynamics(*key, physicsClientId=client, **{**undone, **target})
+        self.changes = saved
+
+
+def original_values(client: int, body: int, link: int) -> Values:
+    """Return all properties of ``link`` as they are before the first change."""
+    info = pybullet.getDynamicsInfo(body, link, physicsClientId=client)
+    values: Values = {
+        "mass": info[0],
+        "lateralFriction": info[1],
+        "localInertiaDiagonal": info[2],
+        "restitution": info[5],
+        "rollingFriction": info[6],
+        "spinningFriction": info[7],
+        "contactDamping": info[8],
+        "contactStiffness": info[9],
+        "linearDamping": _DEFAULT_BODY_DAMPING,
+        "angularDamping": _DEFAULT_BODY_DAMPING,
+    }
+    if link >= 0:
+        joint = pybullet.getJointInfo(body, link, physicsClientId=client)
+        values |= {
+            "jointDamping": joint[6],
+            "jointLowerLimit": joint[8],
+            "jointUpperLimit": joint[9],
+            "jointLimitForce": joint[10],
+            "maxJointVelocity": _DEFAULT_MAX_JOINT_VELOCITY,
+        }
+    return values

@@ -1,0 +1,70 @@
+"""Bodies made of one primitive shape."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from roboyard.errors import ConfigError
+from roboyard.sim.engine import pybullet
+from roboyard.sim.settings import Quaternion, Vector
+
+Color = tuple[float, float, float, float]
+"""Red, green, blue, opacity, each in [0, 1]."""
+
+_NUM_SIZES = {"box": 3, "sphere": 1, "cylinder": 2, "capsule": 2}
+
+
+@dataclass(frozen=True)
+class Shape:
+    """A box, sphere, cylinder or capsule; the last two stand along z.
+
+    Raises:
+        ConfigError: The kind is unknown, or the size does not fit it.
+    """
+
+    kind: Literal["box", "sphere", "cylinder", "capsule"]
+    """What it is."""
+    size: tuple[float, ...]
+    """Box: half extents along x, y, z; sphere: radius; cylinder, capsule: radius, length [m]."""
+    mass: float = 0.0
+    """Mass [kg]; 0 makes it immovable."""
+    color: Color = (0.6, 0.6, 0.65, 1.0)
+    """Its colour."""
+    collides: bool = True
+    """Whether it touches other bodies, or is only seen."""
+
+    def __post_init__(self) -> None:
+        """Check kind and size."""
+        if self.kind not in _NUM_SIZES:
+            raise ConfigError(f"unknown shape '{self.kind}'. Allowed: {', '.join(_NUM_SIZES)}.")
+        if len(self.size) != _NUM_SIZES[self.kind] or min(self.size) <= 0:
+            raise ConfigError(
+                f"a {self.kind} needs {_NUM_SIZES[self.kind]} positive sizes [m], "
+                f"but size is {self.size}."
+            )
+
+
+def add_shape(client: int, shape: Shape, position: Vector, orientation: Quaternion) -> int:
+    """Put ``shape`` into the world; return the body's id."""
+    collision = -1
+    if shape.collides:
+        collision = pybullet.createCollisionShape(
+            **_geometry(shape, "height"), physicsClientId=client
+        )
+    visual = pybullet.createVisualShape(
+        **_geometry(shape, "length"), rgbaColor=shape.color, physicsClientId=client
+    )
+    body: int = pybullet.createMultiBody(
+        shape.mass, collision, visual, position, orientation, physicsClientId=client
+    )
+    return body
+
+
+def _geometry(shape: Shape, length_name: str) -> dict[str, object]:
+    if shape.kind == "box":
+        return {"shapeType": pybullet.GEOM_BOX, "halfExtents": shape.size}
+    if shape.kind == "sphere":
+        return {"shapeType": pybullet.GEOM_SPHERE, "radius": shape.size[0]}
+    kind = pybullet.GEOM_CYLINDER if shape.kind == "cylinder" else pybullet.GEOM_CAPSULE
+    return {"shapeType": kind, "radius": shape.size[0], length_name: shape.size[1]}
