@@ -1,0 +1,1 @@
+"""Measuring policies: episodes with fixed seeds, statistics, baselines, videos and reports."""

@@ -1,0 +1,193 @@
+"""The evaluator: N episodes with fixed seeds over M environments, whatever the policy."""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Callable
+from types import TracebackType
+from typing import Any
+
+import gymnasium
+import numpy as np
+from stable_baselines3.common.type_aliases import PolicyPredictor
+from stable_baselines3.common.vec_env import VecEnv
+
+from roboyard.config.schema import EnvConfig
+from roboyard.envs.vector import make_vec_env
+from roboyard.errors import ConfigError, SimulationError
+from roboyard.evaluation import generators
+from roboyard.evaluation.episodes import RECORD_KEY, EpisodeRecord
+from roboyard.evaluation.fit import check_spaces
+from roboyard.evaluation.lanes import Lanes
+from roboyard.evaluation.result import EvaluationResult
+from roboyard.seeds import derive_seeds
+
+__all__ = ["EvaluationResult", "Evaluator", "PolicyPredictor"]
+
+
+class Evaluator:
+    """Runs whole episodes with fixed seeds and summarises them.
+
+    Episode ``k`` starts from the ``k``-th evaluation seed and runs on copy ``k % num_envs``,
+    so the result depends neither on ``num_envs`` nor on which episodes are short. The
+    environment is created at the first evaluation and kept for the next ones; earlier
+    evaluations do not influence later ones. The global random generators are left as found.
+
+    Example::
+
+        with Evaluator(config.env, episodes=20) as evaluator:
+            print(evaluator.evaluate(policy).mean)
+    """
+
+    def __init__(
+        self,
+        env: EnvConfig,
+        *,
+        episodes: int = 20,
+        num_envs: int = 4,
+        seed: int = 0,
+        deterministic: bool = True,
+    ) -> None:
+        """Create an evaluator; nothing is started yet.
+
+        Args:
+            env: The environment. Its normalisation is the policy's business and is ignored.
+            episodes: How many episodes.
+            num_envs: How many copies are stepped together.
+            seed: Seed of the episodes, non-negative.
+            deterministic: Ask for the most likely action instead of a sample.
+
+        Raises:
+            ConfigError: A number is out of range.
+        """
+        for name, value, least in (
+            ("episodes", episodes, 1),
+            ("num_envs", num_envs, 1),
+            ("seed", seed, 0),
+        ):
+            if value < least:
+                raise ConfigError(f"{name} is {value}; it must be at least {least}.")
+        self.deterministic = deterministic
+        self._config = env
+        self._num_envs = min(num_envs, episodes)
+        self._seeds = derive_seeds(seed, "evaluation", episodes)
+        self._policy_seeds = derive_seeds(seed, "evaluation-policy", episodes)
+        self._venv: VecEnv | None = None
+        self._finalizer: Callable[[], object] | None = None
+
+    @property
+    def observation_space(self) -> gymnasium.Space[Any]:
+        """The environment's observation space."""
+        return self._environment().observation_space
+
+    @property
+    def action_space(self) -> gymnasium.Space[Any]:
+        """The environment's action space."""
+        return self._environment().action_space
+
+    def evaluate(
+        self,
+        policy: PolicyPredictor,
+        on_episode: Callable[[EpisodeRecord], None] | None = None,
+    ) -> EvaluationResult:
+        """Run all episodes.
+
+        Args:
+            policy: Anything with SB3's ``predict``; it normalises observations itself.
+            on_episode: Called as each episode ends, in the order in which they end.
+
+        Raises:
+            PolicyError: The policy does not fit the environment, fails, or returns actions
+                that are not finite or of the wrong shape.
+            SimulationError: A reward is not finite.
+        """
+        try:
+            with generators.preserved():
+                generators.seeded(self._policy_seeds[0])
+                venv = self._environment()
+                check_spaces(policy, venv.observation_space, venv.action_space)
+                lanes = Lanes(
+                    policy,
+                    venv.action_space,
+                    self._num_envs,
+                    self.deterministic,
+                    self._policy_seeds,
+                )
+                records = self._run(venv, lanes, on_episode)
+        except BaseException:
+            self.close()
+            raise
+        return EvaluationResult.from_episodes(sorted(records))
+
+    def close(self) -> None:
+        """Close the environment; a later evaluation opens a new one."""
+        self._venv = None
+        if self._finalizer is not None:
+            self._finalizer()
+            self._finalizer = None
+
+    def __enter__(self) -> Evaluator:
+        """Return the evaluator itself."""
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Close the environment."""
+        del kind, error, trace  # Unused.
+        self.close()
+
+    def _environment(self) -> VecEnv:
+        """Return the environment, created at the first call."""
+        if self._venv is None:
+            seeded = EnvConfig(
+                id="roboyard.evaluation.episodes:SeededEpisodes",
+                kwargs={"config": self._config.model_dump(mode="json")},
+            )
+            self._venv = make_vec_env(
+                seeded,
+                num_envs=self._num_envs,
+                seeds=self._seeds[: self._num_envs],
+                workers=self._config.workers,
+            )
+            # An evaluator that is dropped without close() must not leak its environment.
+            self._finalizer = weakref.finalize(self, self._venv.close)
+        return self._venv
+
+    def _run(
+        self,
+        venv: VecEnv,
+        lanes: Lanes,
+        on_episode: Callable[[EpisodeRecord], None] | None,
+    ) -> list[EpisodeRecord]:
+        count = len(self._seeds)
+        queues = [list(range(copy, count, self._num_envs)) for copy in range(self._num_envs)]
+        for copy, queue in enumerate(queues):
+            pairs = [(episode, self._seeds[episode]) for episode in queue]
+            venv.env_method("begin", pairs, indices=[copy])
+        starting: list[int | None] = [queue.pop(0) for queue in queues]
+        active = np.ones(self._num_envs, dtype=bool)
+        records: list[EpisodeRecord] = []
+        observations = venv.reset()
+        while len(records) < count:
+            actions = lanes.act(observations, starting, active)
+            observations, _, dones, infos = venv.step(actions)
+            starting = [None] * self._num_envs
+            for copy in np.flatnonzero(dones).tolist():
+                records.append(self._checked(infos[copy][RECORD_KEY]))
+                if on_episode is not None:
+                    on_episode(records[-1])
+                active[copy] = bool(queues[copy])
+                starting[copy] = queues[copy].pop(0) if queues[copy] else None
+        return records
+
+    def _checked(self, record: EpisodeRecord) -> EpisodeRecord:
+        if not np.isfinite(record.total_reward):
+            raise SimulationError(
+                f"environment '{self._config.id}' returned a reward that is not finite in "
+                f"evaluation episode {record.number} (seed {self._seeds[record.number]})."
+            )
+        return record
