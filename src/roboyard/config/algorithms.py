@@ -8,9 +8,16 @@ from __future__ import annotations
 
 from typing import Annotated, Literal, Self
 
-from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt, model_validator
+from pydantic import (
+    Field,
+    NonNegativeFloat,
+    NonNegativeInt,
+    PositiveFloat,
+    PositiveInt,
+    model_validator,
+)
 
-from roboyard.config.base import Record
+from roboyard.config.base import Auto, Record
 from roboyard.config.schedules import Scheduled
 from roboyard.registry import Registry
 
@@ -159,8 +166,8 @@ class SACHyperparameters(OffPolicyHyperparameters):
 
     tau: Fraction = 0.005
     """Share of the online network in each update of the target network."""
-    ent_coef: PositiveFloat | Literal["auto"] = "auto"
-    """Weight of the entropy; ``auto`` learns it."""
+    ent_coef: NonNegativeFloat | Auto = "auto"
+    """Weight of the entropy; ``auto`` learns it, ``auto_0.1`` from another first value than 1."""
     target_update_interval: PositiveInt = 1
     """Gradient steps between updates of the target network."""
     target_entropy: float | Literal["auto"] = "auto"
@@ -200,8 +207,8 @@ class CrossQHyperparameters(OffPolicyHyperparameters):
 
     learning_rate: Scheduled = 1e-3
     """Step size of the optimisers."""
-    ent_coef: PositiveFloat | Literal["auto"] = "auto"
-    """Weight of the entropy; ``auto`` learns it."""
+    ent_coef: NonNegativeFloat | Auto = "auto"
+    """Weight of the entropy; ``auto`` learns it, ``auto_0.1`` from another first value than 1."""
     target_entropy: float | Literal["auto"] = "auto"
     """Entropy to aim at when ``ent_coef`` is learnt."""
     policy_delay: PositiveInt = 3
@@ -235,5 +242,5 @@ class ARSHyperparameters(Record):
     @model_validator(mode="after")
     def _top_fits(self) -> Self:
         if self.n_top is not None and self.n_top > self.n_delta:
-            raise ValueError(f"n_top ({self.n_top}) must be at most n_delta ({self.n_delta})")
+            raise ValueError(f"n_top ({self.n_top}) must be at most n_delta ({self.n_delta}).")
         return self

@@ -15,7 +15,7 @@ class ExtractorConfig(Record):
     type: str = "auto"
     """``auto`` (flatten vectors, CNN for images, both for dictionaries), ``flatten``,
     ``nature_cnn``, ``combined``, or ``module:Class`` of an SB3 features extractor."""
-    kwargs: dict[str, JsonValue] = {}
+    kwargs: dict[str, JsonValue] = Field(default_factory=dict)
     """Arguments for its constructor, such as ``features_dim``."""
     shared: bool | None = None
     """One extractor for actor and critic, or one each; by default the algorithm's choice."""

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import Field, NonNegativeFloat, PositiveFloat
+from pydantic import Field, NonNegativeFloat, PositiveFloat, Tag
 
-from roboyard.config.base import Record
+from roboyard.config.base import Record, choice
 
 
 class ScheduleBase(Record):
@@ -26,12 +26,14 @@ class ConstantSchedule(ScheduleBase):
     """``start`` throughout."""
 
     type: Literal["constant"]
+    """Shape of the schedule."""
 
 
 class LinearSchedule(ScheduleBase):
     """A straight line from ``start`` to ``end``."""
 
     type: Literal["linear"]
+    """Shape of the schedule."""
     end: NonNegativeFloat = 0.0
     """Value at the end of the run."""
 
@@ -40,6 +42,7 @@ class CosineSchedule(ScheduleBase):
     """Half a cosine wave from ``start`` to ``end`` (Loshchilov & Hutter 2017, eq. 5)."""
 
     type: Literal["cosine"]
+    """Shape of the schedule."""
     end: NonNegativeFloat = 0.0
     """Value at the end of the run."""
 
@@ -48,15 +51,38 @@ class ExponentialSchedule(ScheduleBase):
     """Geometric decay from ``start`` to ``end``."""
 
     type: Literal["exponential"]
+    """Shape of the schedule."""
     end: PositiveFloat
     """Value at the end of the run."""
 
 
-Schedule = Annotated[
-    ConstantSchedule | LinearSchedule | CosineSchedule | ExponentialSchedule,
-    Field(discriminator="type"),
-]
+Schedule = ConstantSchedule | LinearSchedule | CosineSchedule | ExponentialSchedule
 """Any schedule record."""
 
-Scheduled = PositiveFloat | Schedule
+SCHEDULE_TYPES = ("constant", "linear", "cosine", "exponential")
+
+
+def _tag(value: object) -> str | None:
+    if isinstance(value, dict):
+        return f"<{value.get('type')}>"
+    if isinstance(value, ScheduleBase):
+        return f"<{getattr(value, 'type', None)}>"
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    return "<number>" if is_number else None
+
+
+Scheduled = Annotated[
+    Annotated[PositiveFloat, Tag("<number>")]
+    | Annotated[ConstantSchedule, Tag("<constant>")]
+    | Annotated[LinearSchedule, Tag("<linear>")]
+    | Annotated[CosineSchedule, Tag("<cosine>")]
+    | Annotated[ExponentialSchedule, Tag("<exponential>")],
+    choice(
+        "schedule",
+        _tag,
+        SCHEDULE_TYPES,
+        key="type",
+        expected="a number or a schedule such as {type: linear, start: 0.001}",
+    ),
+]
 """A positive number, or a schedule of it."""

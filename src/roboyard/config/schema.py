@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Literal, Self
 
-from pydantic import Field, JsonValue, NonNegativeInt, PositiveFloat, PositiveInt, StringConstraints
+from pydantic import (
+    Field,
+    JsonValue,
+    NonNegativeInt,
+    PositiveFloat,
+    PositiveInt,
+    model_validator,
+)
+from pydantic_core import PydanticCustomError
 
 from roboyard.config.agents import AgentConfig
-from roboyard.config.base import Record
-
-Entry = Annotated[str, StringConstraints(pattern=r"^[\w.]+:[\w.]+$")]
-"""``"module:Attr"``, an importable object."""
-
-Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$")]
-"""A name that is safe as a folder name."""
+from roboyard.config.base import Entry, Name, Record
+from roboyard.config.checks import conflicts
 
 
 class NormalizeConfig(Record):
@@ -34,7 +37,7 @@ class EnvConfig(Record):
 
     id: str = Field(min_length=1)
     """A Gymnasium id such as ``roboyard/SimpleRobot-v0``, a task name, or ``module:Class``."""
-    kwargs: dict[str, JsonValue] = {}
+    kwargs: dict[str, JsonValue] = Field(default_factory=dict)
     """Arguments for the environment's constructor."""
     num_envs: PositiveInt = 1
     """How many copies are stepped together."""
@@ -129,7 +132,7 @@ class CallbackConfig(Record):
 
     entry: Entry
     """``"module:Class"`` of a stable_baselines3 ``BaseCallback``."""
-    kwargs: dict[str, JsonValue] = {}
+    kwargs: dict[str, JsonValue] = Field(default_factory=dict)
     """Arguments for its constructor."""
 
 
@@ -160,3 +163,13 @@ class ExperimentConfig(Record):
     """Where metrics go."""
     callbacks: tuple[CallbackConfig, ...] = ()
     """The user's own callbacks."""
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        problems = conflicts(self)
+        if problems:
+            text = "; ".join(f"{problem.path}: {problem.text}" for problem in problems)
+            raise PydanticCustomError(
+                "cross_field", "{text}", {"text": text, "problems": [tuple(p) for p in problems]}
+            )
+        return self

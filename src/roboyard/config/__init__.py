@@ -1,0 +1,1 @@
+"""The shape of an experiment, and reading it from YAML."""

@@ -1,0 +1,137 @@
+"""Settings that are right each on its own and wrong together."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, NamedTuple
+
+from roboyard.config.algorithms import (
+    A2CHyperparameters,
+    OffPolicyHyperparameters,
+    PPOHyperparameters,
+    TRPOHyperparameters,
+)
+
+if TYPE_CHECKING:
+    from roboyard.config.schema import ExperimentConfig
+
+_HYPERPARAMETERS = "agent.hyperparameters"
+
+
+class Conflict(NamedTuple):
+    """Settings that do not go together."""
+
+    path: str
+    """Dotted path of the setting to change."""
+    text: str
+    """What is wrong, and what to do."""
+
+
+def conflicts(config: ExperimentConfig) -> list[Conflict]:
+    """Return every conflict in a config whose settings are right each on its own."""
+    checks = (_minibatches, _replay, _exploration, _hindsight, _networks, _search, _evaluation)
+    return [conflict for check in checks for conflict in check(config)]
+
+
+def _minibatches(config: ExperimentConfig) -> Iterator[Conflict]:
+    settings, num_envs = config.agent.hyperparameters, config.env.num_envs
+    if isinstance(settings, PPOHyperparameters | TRPOHyperparameters | A2CHyperparameters):
+        rollout = settings.n_steps * num_envs
+        product = f"n_steps * env.num_envs = {settings.n_steps} * {num_envs} = {rollout}"
+        if rollout == 1 and settings.normalize_advantage:
+            text = f"must be larger: {product}, and one sample's advantage cannot be normalised."
+            yield Conflict(f"{_HYPERPARAMETERS}.n_steps", text)
+        elif not isinstance(settings, A2CHyperparameters) and rollout % settings.batch_size:
+            text = (
+                f"{settings.batch_size} does not divide the rollout ({product}), which would "
+                f"leave a truncated minibatch. Nearest that does: "
+                f"{_nearest_divisor(rollout, settings.batch_size)}."
+            )
+            yield Conflict(f"{_HYPERPARAMETERS}.batch_size", text)
+    is_ppo = isinstance(settings, PPOHyperparameters)
+    if is_ppo and settings.normalize_advantage and settings.batch_size == 1:
+        text = "must be at least 2, or normalize_advantage false: one sample has no spread."
+        yield Conflict(f"{_HYPERPARAMETERS}.batch_size", text)
+
+
+def _nearest_divisor(number: int, near: int) -> int:
+    """Return the divisor of ``number`` nearest to ``near``, in a ratio sense."""
+    small = [d for d in range(1, int(number**0.5) + 1) if number % d == 0]
+    divisors = small + [number // d for d in small]
+    return min(divisors, key=lambda d: max(d / near, near / d))
+
+
+def _replay(config: ExperimentConfig) -> Iterator[Conflict]:
+    settings = config.agent.hyperparameters
+    if not isinstance(settings, OffPolicyHyperparameters):
+        return
+    if settings.learning_starts >= config.train.total_steps:
+        text = (
+            f"{settings.learning_starts} must be less than train.total_steps "
+            f"({config.train.total_steps}); otherwise nothing is learnt."
+        )
+        yield Conflict(f"{_HYPERPARAMETERS}.learning_starts", text)
+    if settings.buffer_size < config.env.num_envs:
+        text = f"{settings.buffer_size} must be at least env.num_envs ({config.env.num_envs})."
+        yield Conflict(f"{_HYPERPARAMETERS}.buffer_size", text)
+    if settings.optimize_memory_usage and settings.n_steps > 1:
+        text = "does not work with n_steps > 1. Set one of them to its default."
+        yield Conflict(f"{_HYPERPARAMETERS}.optimize_memory_usage", text)
+
+
+def _exploration(config: ExperimentConfig) -> Iterator[Conflict]:
+    settings = config.agent.hyperparameters
+    use_sde = getattr(settings, "use_sde", False)
+    if use_sde and getattr(config.agent, "action_noise", None) is not None:
+        text = "does not go with use_sde: both add exploration noise. Remove one of them."
+        yield Conflict("agent.action_noise", text)
+    if getattr(settings, "use_sde_at_warmup", False) and not use_sde:
+        yield Conflict(f"{_HYPERPARAMETERS}.use_sde_at_warmup", "needs use_sde: true.")
+
+
+def _hindsight(config: ExperimentConfig) -> Iterator[Conflict]:
+    settings = config.agent.hyperparameters
+    if getattr(config.agent, "her", None) is None:
+        return
+    if not isinstance(settings, OffPolicyHyperparameters):
+        return
+    if settings.optimize_memory_usage:
+        text = "does not work with agent.her. Set it to false."
+        yield Conflict(f"{_HYPERPARAMETERS}.optimize_memory_usage", text)
+    if settings.n_steps > 1:
+        text = "n-step returns do not work with agent.her. Set it to 1."
+        yield Conflict(f"{_HYPERPARAMETERS}.n_steps", text)
+
+
+def _networks(config: ExperimentConfig) -> Iterator[Conflict]:
+    network, name = config.agent.network, config.agent.algorithm
+    if isinstance(config.agent.hyperparameters, dict):
+        return  # A user's own algorithm: what its policy takes is known when it is built.
+    off_policy = isinstance(config.agent.hyperparameters, OffPolicyHyperparameters)
+    if network.lstm_size is not None and name != "RecurrentPPO":
+        text = f"{name} has no LSTM. Use RecurrentPPO, or remove the key."
+        yield Conflict("agent.network.lstm_size", text)
+    if network.num_critics is not None and (not off_policy or name == "CrossQ"):
+        text = f"{name} has a fixed number of critics. Allowed with: SAC, TD3, TQC."
+        yield Conflict("agent.network.num_critics", text)
+    if network.log_std_init is not None and name in ("TD3", "ARS"):
+        text = f"{name}'s policy is deterministic and has no standard deviation. Remove the key."
+        yield Conflict("agent.network.log_std_init", text)
+
+
+def _search(config: ExperimentConfig) -> Iterator[Conflict]:
+    if config.agent.algorithm != "ARS":
+        return
+    if config.env.normalize.rewards:
+        text = "ARS compares the returns of whole episodes, so rewards must stay as they are."
+        yield Conflict("env.normalize.rewards", f"must be false: {text}")
+    if config.agent.network.critic is not None:
+        yield Conflict("agent.network.critic", "ARS has no critic. Remove the key.")
+
+
+def _evaluation(config: ExperimentConfig) -> Iterator[Conflict]:
+    if config.evaluation.during_training:
+        return
+    for key in ("return_threshold", "patience"):
+        if getattr(config.early_stop, key) is not None:
+            yield Conflict(f"early_stop.{key}", "needs evaluation.during_training: true.")
