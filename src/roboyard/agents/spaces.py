@@ -1,0 +1,27 @@
+"""Observation spaces as networks see them: image channels come first."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from typing import Any
+
+from gymnasium import spaces
+from stable_baselines3.common.preprocessing import is_image_space, is_image_space_channels_first
+from stable_baselines3.common.vec_env import VecTransposeImage
+
+AnySpace = spaces.Space[Any]
+"""Any Gymnasium space."""
+
+
+def network_space(observation_space: AnySpace) -> AnySpace:
+    """Return the space with image channels first, as the agent's own wrapper makes it."""
+    if isinstance(observation_space, spaces.Dict):
+        parts = [(key, network_space(space)) for key, space in observation_space.spaces.items()]
+        return spaces.Dict(OrderedDict(parts))  # Ordered, so that Dict does not sort the keys.
+    if (
+        isinstance(observation_space, spaces.Box)
+        and is_image_space(observation_space)
+        and not is_image_space_channels_first(observation_space)
+    ):
+        return VecTransposeImage.transpose_space(observation_space)
+    return observation_space
