@@ -371,8 +371,9 @@ class World:
         bodies = {number: names for number, names in state["bodies"]}
         if bodies != self._signatures:
             raise SimulationError(
-                f"this snapshot is of a world with other bodies ({describe_bodies(bodies)}) than this "
-                f"one ({describe_bodies(self._signatures)}). Load the same bodies in the same order."
+                f"this snapshot is of a world with other bodies ({describe_bodies(bodies)}) than "
+                f"this one ({describe_bodies(self._signatures)}). Load the same bodies in the same "
+                "order."
             )
         with self._engine("the snapshot cannot be restored") as client:
             self._restore_settings(Settings.from_record(state))

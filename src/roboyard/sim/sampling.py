@@ -1,0 +1,91 @@
+"""The leanest way to read one body: engine calls with their arguments bound once.
+
+The results are the engine's own tuples. ``JointReader`` and ``LinkReader`` give arrays instead,
+which suits occasional use; a control loop that needs a few numbers is faster with these.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from functools import partial
+from typing import TYPE_CHECKING, TypeAlias
+
+from roboyard.sim.engine import EngineError, pybullet
+from roboyard.sim.settings import Quaternion, Vector
+
+if TYPE_CHECKING:
+    from roboyard.sim.world import World
+
+JointRow: TypeAlias = tuple[float, float, tuple[float, ...], float]
+"""Position, velocity, reaction forces, torque of the motor."""
+
+LinkRow: TypeAlias = tuple[
+    Vector, Quaternion, Vector, Quaternion, Vector, Quaternion, Vector, Vector
+]
+"""Centre of mass: position, orientation; both in the link's frame; link frame: position,
+orientation; velocity of the centre of mass, angular velocity. World frame."""
+
+ContactRow: TypeAlias = tuple[
+    int, int, int, int, int, Vector, Vector, Vector, float, float, float, Vector, float, Vector
+]
+"""Entry 1 and 2 are the bodies, 3 and 4 their links, 7 the normal on the second body, 8 the
+distance [m], 9 the normal force [N], 10 and 12 the friction forces [N]."""
+
+EngineFailure = EngineError
+"""What the bound calls raise once their world is closed."""
+
+euler_angles: Callable[[Quaternion], Vector] = pybullet.getEulerFromQuaternion
+"""Roll, pitch and yaw [rad] of an orientation (x, y, z, w)."""
+
+quaternion: Callable[[Vector], Quaternion] = pybullet.getQuaternionFromEuler
+"""Orientation (x, y, z, w) of roll, pitch and yaw [rad]."""
+
+
+def joint_sampler(
+    world: World, body: int, joints: Sequence[int]
+) -> Callable[[], Sequence[JointRow]]:
+    """Return a call that reads ``joints`` of ``body``."""
+    return partial(pybullet.getJointStates, body, tuple(joints), physicsClientId=world.client)
+
+
+def link_sampler(world: World, body: int, links: Iterable[int]) -> Callable[[], Sequence[LinkRow]]:
+    """Return a call that reads ``links`` (not the base) of ``body``, velocities included."""
+    return partial(
+        pybullet.getLinkStates,
+        body,
+        tuple(links),
+        computeLinkVelocity=1,
+        physicsClientId=world.client,
+    )
+
+
+def pose_sampler(world: World, body: int) -> Callable[[], tuple[Vector, Quaternion]]:
+    """Return a call that reads position and orientation of the base of ``body``."""
+    return partial(pybullet.getBasePositionAndOrientation, body, physicsClientId=world.client)
+
+
+def velocity_sampler(world: World, body: int) -> Callable[[], tuple[Vector, Vector]]:
+    """Return a call that reads linear and angular velocity of the base of ``body``."""
+    return partial(pybullet.getBaseVelocity, body, physicsClientId=world.client)
+
+
+def contact_sampler(
+    world: World, body: int, other: int | None = None
+) -> Callable[[], Sequence[ContactRow]]:
+    """Return a call that reads contacts of ``body``, with everything or with one ``other``.
+
+    In each row the asked body is the first; one of a body with itself is told once.
+    """
+    call = partial(pybullet.getContactPoints, bodyA=body, physicsClientId=world.client)
+    return call if other is None else partial(call, bodyB=other)
+
+
+def torque_setter(world: World, body: int, joints: Sequence[int]) -> Callable[..., None]:
+    """Return a call that takes ``forces=list`` [N m] for ``joints`` for the next step."""
+    return partial(
+        pybullet.setJointMotorControlArray,
+        body,
+        tuple(joints),
+        pybullet.TORQUE_CONTROL,
+        physicsClientId=world.client,
+    )
