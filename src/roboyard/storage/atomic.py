@@ -3,14 +3,23 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import hashlib
 import json
 import os
-import tempfile
+import secrets
 from collections.abc import Iterator
 from pathlib import Path
 
 from roboyard.errors import StorageError
+
+_HINTS = {
+    errno.ENOSPC: " Free some space there, or choose another folder.",
+    errno.EDQUOT: " Free some space there, or ask for a larger quota.",
+    errno.EACCES: " Choose a folder that you may write to.",
+    errno.EPERM: " Choose a folder that you may write to.",
+    errno.EROFS: " Choose a folder that you may write to.",
+}
 
 
 def fsync_folder(folder: Path) -> None:
@@ -31,6 +40,32 @@ def fsync_file(path: Path) -> None:
         os.close(descriptor)
 
 
+def cannot(verb: str, path: Path, error: OSError) -> StorageError:
+    """Return the error for a refused file operation, with what to do about it."""
+    hint = _HINTS.get(error.errno or 0, "")
+    return StorageError(f"cannot {verb} '{path}': {error.strerror or error}.{hint}")
+
+
+@contextlib.contextmanager
+def staged_file(path: Path) -> Iterator[Path]:
+    """Yield an empty temporary file beside ``path``, gone in the end unless it was renamed.
+
+    Raises:
+        StorageError: The disk is full or the folder cannot be written; nothing is left behind.
+    """
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(6)}.tmp")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        # Unlike tempfile's, it gets the permissions that the user's umask asks for.
+        os.close(os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))
+        yield temporary
+    except OSError as error:
+        raise cannot("write", path, error) from error
+    finally:
+        with contextlib.suppress(OSError):
+            temporary.unlink(missing_ok=True)
+
+
 @contextlib.contextmanager
 def replaced_file(path: Path) -> Iterator[Path]:
     """Yield a temporary path; on success it replaces ``path`` in one step.
@@ -38,21 +73,11 @@ def replaced_file(path: Path) -> Iterator[Path]:
     Raises:
         StorageError: The disk is full or the folder cannot be written; nothing is left behind.
     """
-    temporary: Path | None = None
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        descriptor, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".tmp", dir=path.parent)
-        os.close(descriptor)
-        temporary = Path(name)
+    with staged_file(path) as temporary:
         yield temporary
         fsync_file(temporary)
         temporary.replace(path)
         fsync_folder(path.parent)
-    except OSError as error:
-        raise StorageError(f"cannot write '{path}': {error.strerror or error}.") from error
-    finally:
-        if temporary is not None:
-            temporary.unlink(missing_ok=True)
 
 
 def write_bytes(path: Path, data: bytes) -> None:

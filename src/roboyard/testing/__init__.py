@@ -1,0 +1,1 @@
+"""Published fakes and conformance suites, for our tests and for yours."""
