@@ -48,8 +48,8 @@ def _minibatches(config: ExperimentConfig) -> Iterator[Conflict]:
                 f"{_nearest_divisor(rollout, settings.batch_size)}."
             )
             yield Conflict(f"{_HYPERPARAMETERS}.batch_size", text)
-    is_ppo = isinstance(settings, PPOHyperparameters)
-    if is_ppo and settings.normalize_advantage and settings.batch_size == 1:
+    normalized = isinstance(settings, PPOHyperparameters) and settings.normalize_advantage
+    if normalized and getattr(settings, "batch_size", None) == 1:
         text = "must be at least 2, or normalize_advantage false: one sample has no spread."
         yield Conflict(f"{_HYPERPARAMETERS}.batch_size", text)
 

@@ -50,7 +50,10 @@ def _neighbour(path: Path) -> str:
 
 
 def _inside(path: Path) -> str:
-    files = sorted(p for p in path.iterdir() if p.suffix in (".yaml", ".yml"))
+    try:
+        files = sorted(p for p in path.iterdir() if p.suffix in (".yaml", ".yml"))
+    except OSError:
+        return ""
     return f" Did you mean '{files[0]}'?" if files else ""
 
 

@@ -219,7 +219,9 @@ class _Reader:
         try:
             if is_interpolated(text):
                 text = interpolate(text)
-                tag = self._loader.resolve(yaml.ScalarNode, text, (True, False))
+                tag = self._loader.resolve(  # type: ignore[no-untyped-call]
+                    yaml.ScalarNode, text, (True, False)
+                )
             convert = _CONVERTERS.get(tag.removeprefix(_TAG))
             if convert is None:
                 raise ValueError(f"the YAML tag '{tag}' is not allowed.")

@@ -1,0 +1,105 @@
+"""``roboyard config``: check a config, show it in full, print its schema."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from roboyard.errors import ConfigError
+
+app = typer.Typer(help="Check, show and complete configs.", no_args_is_help=True)
+
+_Overrides = Annotated[
+    list[str] | None,
+    typer.Option("--set", help="Override one key, such as train.total_steps=1e5. Repeatable."),
+]
+
+
+@app.command()
+def validate(
+    files: Annotated[list[Path], typer.Argument(help="YAML files.", show_default=False)],
+    overrides: _Overrides = None,
+) -> None:
+    """Check configs: every key, type, range and combination.
+
+    Prints one line for each good file; all problems of all others, with file and line, and
+    exit code 2.
+
+    For example:
+
+        roboyard config validate configs/cartpole.yaml
+
+        roboyard config validate my.yaml --set agent.hyperparameters.learning_rate=1e-4
+    """
+    from roboyard.config.load import load
+
+    problems: list[str] = []
+    for file in files:
+        try:
+            config = load(file, overrides or [])
+        except ConfigError as error:
+            problems.append(str(error))
+            continue
+        what = f"{config.agent.algorithm} on {config.env.id}"
+        typer.echo(f"OK {file}: {what}, {config.train.total_steps:,} steps, seed {config.seed}")
+    if problems:
+        raise ConfigError("\n".join(problems))
+
+
+@app.command()
+def show(
+    file: Annotated[Path, typer.Argument(help="YAML file.", show_default=False)],
+    overrides: _Overrides = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of YAML.")] = False,
+) -> None:
+    """Print a config in full: files it extends, variables, overrides and defaults filled in.
+
+    The output is itself a config that gives the same run.
+
+    For example:
+
+        roboyard config show configs/cartpole.yaml
+
+        roboyard config show configs/cartpole.yaml --set seed=3 > resolved.yaml
+    """
+    from roboyard.config.load import load, to_dict, to_yaml
+
+    config = load(file, overrides or [])
+    if as_json:
+        _print(json.dumps(to_dict(config), indent=2) + "\n", "json")
+    else:
+        _print(to_yaml(config), "yaml")
+
+
+@app.command()
+def schema() -> None:
+    """Print the JSON schema of config files, with which editors complete keys.
+
+    For example:
+
+        roboyard config schema > roboyard.schema.json
+
+    and as the first line of a config:
+
+        # yaml-language-server: $schema=roboyard.schema.json
+    """
+    from roboyard.config.load import json_schema
+
+    _print(json.dumps(json_schema(), indent=2) + "\n", "json")
+
+
+def _print(text: str, language: str) -> None:
+    """Print text, highlighted only on a terminal; elsewhere byte for byte."""
+    from rich.console import Console
+
+    console = Console()
+    if not console.is_terminal or console.no_color:
+        sys.stdout.write(text)
+        return
+    from rich.syntax import Syntax
+
+    console.print(Syntax(text, language, background_color="default", word_wrap=True))
