@@ -70,7 +70,7 @@ def checked_plan(
     plan = plan_policy(cls, config.network, values, network_space(observation_space))
     _check_settings(config, cls, plan)
     _check_exploration(config, cls, values, action_space)
-    _check_buffer(config, values, observation_space)
+    _check_buffer(config, cls, values, observation_space)
     return plan
 
 
@@ -114,8 +114,8 @@ def _check_observation_space(
         if not isinstance(space, _VECTORS):
             where = f" under key '{key}'" if key else ""
             raise ConfigError(
-                f"agent.algorithm {name} cannot read the observation space {space}{where}. Allowed: "
-                "Box, Discrete, MultiDiscrete, MultiBinary, or a Dict of these that is not nested. "
+                f"agent.algorithm {name} cannot read the observation space {space}{where}. "
+                "Allowed: Box, Discrete, MultiDiscrete, MultiBinary, or a flat Dict of these. "
                 "gymnasium.wrappers.FlattenObservation flattens others."
             )
 
@@ -157,52 +157,48 @@ def _check_exploration(
             f"but the environment's is {kind}. Remove it."
         )
     if config.network.log_std_init is not None:
-        off_policy_without_sde = is_off_policy(cls) and not values.get("use_sde")
-        if not continuous or off_policy_without_sde:
+        without_sde = is_off_policy(cls) and not values.get("use_sde")
+        reason = "without agent.hyperparameters.use_sde" if continuous else f"with {kind} actions"
+        if not continuous or without_sde:
             raise ConfigError(
-                f"agent.network.log_std_init has no effect in {name} "
-                + (
-                    "without agent.hyperparameters.use_sde"
-                    if continuous
-                    else f"with {kind} actions"
-                )
-                + "; remove it."
+                f"agent.network.log_std_init has no effect in {name} {reason}; remove it."
             )
-    if isinstance(config, OffPolicyAgentBase) and config.action_noise is not None:
-        if not (is_off_policy(cls) and continuous):
-            raise ConfigError(
-                f"agent.action_noise works with off-policy algorithms and Box actions, but here is "
-                f"{name} with {kind} actions. Remove it."
-            )
+    noise = config.action_noise if isinstance(config, OffPolicyAgentBase) else None
+    if noise is not None and not (is_off_policy(cls) and continuous):
+        raise ConfigError(
+            "agent.action_noise works with off-policy algorithms and Box actions, but here is "
+            f"{name} with {kind} actions. Remove it."
+        )
 
 
 def _check_buffer(
-    config: AgentBase, values: dict[str, object], observation_space: AnySpace
+    config: AgentBase,
+    cls: type[BaseAlgorithm],
+    values: dict[str, object],
+    observation_space: AnySpace,
 ) -> None:
-    is_dict = isinstance(observation_space, spaces.Dict)
-    her = config.her if isinstance(config, OffPolicyAgentBase) else None
-    if her is not None:
-        missing = [key for key in _GOAL_KEYS if not (is_dict and key in observation_space)]
-        if missing or not is_off_policy(algorithm_class(config)):
+    parts = observation_space.spaces if isinstance(observation_space, spaces.Dict) else {}
+    if isinstance(config, OffPolicyAgentBase) and config.her is not None:
+        missing = [key for key in _GOAL_KEYS if key not in parts]
+        if missing or not is_off_policy(cls):
             raise ConfigError(
                 "agent.her needs an off-policy algorithm and an environment with goals, whose "
                 f"observation is a Dict with {', '.join(_GOAL_KEYS)}; missing here: "
                 f"{', '.join(missing) or 'an off-policy algorithm'}. "
                 "Remove agent.her or use such an environment."
             )
-    if is_dict and is_off_policy(algorithm_class(config)):
-        steps = values.get("n_steps", 1)
-        if isinstance(steps, int) and steps > 1:
+    long_steps = is_off_policy(cls) and values.get("n_steps", 1) != 1
+    for setting, given in (
+        ("n_steps above 1", long_steps),
+        ("optimize_memory_usage", values.get("optimize_memory_usage")),
+    ):
+        if parts and given:
             raise ConfigError(
-                "agent.hyperparameters.n_steps above 1 does not work with Dict observations; set it to 1."
+                f"agent.hyperparameters: {setting} does not work with Dict observations; "
+                "set it back to its default."
             )
-        if values.get("optimize_memory_usage"):
-            raise ConfigError(
-                "agent.hyperparameters.optimize_memory_usage does not work with Dict observations; "
-                "remove it."
-            )
-    elif values.get("optimize_memory_usage") and values.get("n_steps", 1) != 1:
+    if long_steps and values.get("optimize_memory_usage"):
         raise ConfigError(
-            "agent.hyperparameters.optimize_memory_usage does not work with n_steps above 1; "
+            "agent.hyperparameters: optimize_memory_usage does not work with n_steps above 1; "
             "set one of them back to its default."
         )

@@ -1,0 +1,200 @@
+"""The policy bundle: one file with a network and all that is needed to act with it.
+
+Format version 1 is a zip without compression::
+
+    bundle.json              spaces, network facts, contract, config, provenance, digests
+    policy.safetensors       parameters of the network, by their torch names
+    normalizer.safetensors   mean and variance of the observations, if they are normalised
+
+It is safe to open from a stranger: there is no pickle in it, nothing is unpacked to the disk,
+every part's digest is checked, and code outside Roboyard and its libraries that the config names
+(``"module:Class"``) is imported only when the caller says so.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pydantic import JsonValue, ValidationError
+
+from roboyard.config.schema import ExperimentConfig
+from roboyard.errors import PolicyError
+from roboyard.policies import manifest as files
+from roboyard.policies.contract import PolicyContract, check_contract
+from roboyard.policies.manifest import Manifest, NormalizerSection
+from roboyard.policies.normalizer import ObservationNormalizer
+from roboyard.policies.spaces import AnySpace, space_from_json, space_to_json
+
+if TYPE_CHECKING:
+    from stable_baselines3.common.policies import BasePolicy
+
+    from roboyard.policies.loaded import LoadedPolicy
+
+
+@dataclass(frozen=True)
+class PolicyBundle:
+    """A bundle that has been read and verified; make one with ``read``."""
+
+    path: Path
+    """The file."""
+    config: ExperimentConfig
+    """Resolved config of the run that trained the policy."""
+    observation_space: AnySpace
+    """Space of one observation of the environment, before normalisation."""
+    action_space: AnySpace
+    """Space of one action."""
+    normalizer: ObservationNormalizer | None
+    """Normalisation of observations."""
+    manifest: Manifest = field(repr=False)
+    """All of ``bundle.json``."""
+    weights: bytes = field(repr=False)
+    """The content of ``policy.safetensors``."""
+
+    @property
+    def algorithm(self) -> str:
+        """Name or ``module:Class`` of the algorithm."""
+        return self.manifest.algorithm
+
+    @property
+    def provenance(self) -> dict[str, JsonValue]:
+        """Where the policy comes from."""
+        return self.manifest.provenance
+
+    @property
+    def contract(self) -> PolicyContract:
+        """Names, units, control period and robot."""
+        return self.manifest.contract
+
+    @staticmethod
+    def write(
+        path: str | Path,
+        *,
+        policy: BasePolicy,
+        config: ExperimentConfig,
+        normalizer: ObservationNormalizer | None,
+        observation_space: AnySpace,
+        action_space: AnySpace,
+        provenance: Mapping[str, JsonValue],
+        contract: PolicyContract | None = None,
+    ) -> Path:
+        """Write a bundle, atomically; equal arguments give equal bytes.
+
+        Args:
+            path: The file; an existing one is replaced.
+            policy: The network, as ``build_agent(...).policy``.
+            config: Resolved config of the run.
+            normalizer: Normalisation of observations, if the run had it.
+            observation_space: Of one environment, before normalisation.
+            action_space: Of one environment.
+            provenance: JSON values that say where the policy comes from.
+            contract: Names, units, control period; see ``contract.describe_env``.
+
+        Returns:
+            The path.
+
+        Raises:
+            PolicyError: The arguments do not fit each other.
+            StorageError: It cannot be written; nothing is left behind.
+        """
+        from roboyard.policies import weights
+
+        contract = contract or PolicyContract()
+        check_contract(contract, observation_space, action_space)
+        if normalizer is not None:
+            normalizer.check_space(observation_space)
+        packed = weights.pack(policy)
+        section = normalizer and NormalizerSection(clip=normalizer.clip, epsilon=normalizer.epsilon)
+        facts = Manifest(
+            algorithm=config.agent.algorithm,
+            observation_space=space_to_json(observation_space),
+            action_space=space_to_json(action_space),
+            network=weights.describe(policy, packed.aliases),
+            normalizer=section,
+            contract=contract,
+            config=config.model_dump(mode="json"),
+            provenance=dict(provenance),
+        )
+        parts = {files.POLICY_PART: packed.content}
+        if normalizer is not None:
+            parts[files.NORMALIZER_PART] = _pack_arrays(normalizer)
+        files.write_parts(Path(path), facts, parts)
+        return Path(path)
+
+    @classmethod
+    def read(cls, path: str | Path) -> PolicyBundle:
+        """Read and verify a bundle; no network is built yet.
+
+        Raises:
+            PolicyError: It is missing, damaged, or of an unknown format version.
+        """
+        path = Path(path)
+        facts, parts = files.read_parts(path)
+        try:
+            config = ExperimentConfig.model_validate(facts.config)
+        except ValidationError as error:
+            first = error.errors()[0]
+            where = ".".join(map(str, first["loc"]))
+            raise PolicyError(
+                f"'{path}': its config does not fit this release: {where}: {first['msg']}. "
+                "Read it with the release that wrote it, named in its provenance."
+            ) from error
+        observation_space = space_from_json(facts.observation_space)
+        action_space = space_from_json(facts.action_space)
+        check_contract(facts.contract, observation_space, action_space)
+        return cls(
+            path=path,
+            config=config,
+            observation_space=observation_space,
+            action_space=action_space,
+            normalizer=_unpack_normalizer(path, facts, parts, observation_space),
+            manifest=facts,
+            weights=parts[files.POLICY_PART],
+        )
+
+    def policy(self, *, device: str = "cpu", trust_code: bool = False) -> LoadedPolicy:
+        """Build the network and return it ready to act.
+
+        Args:
+            device: Where the network lives.
+            trust_code: Whether code that the config names as ``"module:Class"`` may be imported.
+                Say so only for bundles whose origin you trust.
+
+        Raises:
+            PolicyError: The weights do not fit the config, or the config names foreign code.
+        """
+        from roboyard.policies.loaded import LoadedPolicy
+        from roboyard.policies.weights import build_network
+
+        return LoadedPolicy(
+            policy=build_network(self, device=device, trust_code=trust_code),
+            normalizer=self.normalizer,
+            observation_space=self.observation_space,
+            action_space=self.action_space,
+        )
+
+
+def _pack_arrays(normalizer: ObservationNormalizer) -> bytes:
+    from safetensors.numpy import save
+
+    return bytes(save(normalizer.to_arrays()))
+
+
+def _unpack_normalizer(
+    path: Path, facts: Manifest, parts: Mapping[str, bytes], observation_space: AnySpace
+) -> ObservationNormalizer | None:
+    from safetensors.numpy import load
+
+    if facts.normalizer is None:
+        return None
+    try:
+        arrays = load(parts[files.NORMALIZER_PART])
+    except Exception as error:  # Whatever damaged bytes make the parser raise.
+        raise PolicyError(f"'{path}' is damaged: {files.NORMALIZER_PART}: {error}.") from error
+    normalizer = ObservationNormalizer.from_arrays(
+        arrays, facts.normalizer.clip, facts.normalizer.epsilon
+    )
+    normalizer.check_space(observation_space)
+    return normalizer

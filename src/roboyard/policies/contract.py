@@ -1,0 +1,100 @@
+"""What the entries of observations and actions mean: names, units and the control period."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Mapping, Sequence
+
+from gymnasium import spaces
+from pydantic import Field, JsonValue, PositiveFloat, ValidationError
+
+from roboyard.config.base import Record
+from roboyard.errors import PolicyError
+from roboyard.policies.spaces import AnySpace
+
+_NAME_AND_UNIT = re.compile(r"(?P<name>.*?)\s*(?:\[(?P<unit>[^\[\]]*)\])?")
+
+
+class Entry(Record):
+    """One number of an observation or an action."""
+
+    name: str = Field(min_length=1, max_length=200)
+    """What it is, such as ``pole angle``."""
+    unit: str = Field(default="", max_length=50)
+    """Its unit, such as ``rad/s``; empty for pure numbers or when it is not known."""
+
+
+class PolicyContract(Record):
+    """What whoever feeds a policy must know beyond the shapes; all of it is optional."""
+
+    observations: dict[str, tuple[Entry, ...]] = Field(default={})
+    """Entries by key of a Dict space; under the empty key where the space is one array."""
+    actions: tuple[Entry, ...] = ()
+    """Entries of the action."""
+    control_period_s: PositiveFloat | None = None
+    """Time between two actions [s]."""
+    robot: dict[str, JsonValue] = Field(default={})
+    """Joints with their order, control modes, gains, default positions and limits."""
+
+
+def describe_env(env: object) -> PolicyContract:
+    """Collect what an environment tells about itself.
+
+    Args:
+        env: An environment that may offer ``observation_names`` and ``action_names`` (texts such
+            as ``"pole angle [rad]"``; for Dict observations a mapping of them) and
+            ``control_period`` [s]. What it does not offer is left out.
+
+    Raises:
+        PolicyError: It offers something of another form.
+    """
+    names = getattr(env, "observation_names", None) or {}
+    by_key = names if isinstance(names, Mapping) else {"": names}
+    try:
+        return PolicyContract(
+            observations={key: _entries(value) for key, value in by_key.items()},
+            actions=_entries(getattr(env, "action_names", None) or ()),
+            control_period_s=getattr(env, "control_period", None),
+        )
+    except (TypeError, ValidationError) as error:
+        raise PolicyError(
+            f"{type(env).__name__}'s observation_names, action_names or control_period is wrong: "
+            "names are sequences of texts (for Dict observations a mapping of them), and the "
+            "period is a positive number of seconds."
+        ) from error
+
+
+def _entries(names: Sequence[str]) -> tuple[Entry, ...]:
+    if isinstance(names, str):
+        raise TypeError("one text instead of a sequence")
+    matches = [_NAME_AND_UNIT.fullmatch(name) for name in names]
+    return tuple(Entry(name=match["name"], unit=match["unit"] or "") for match in matches if match)
+
+
+def check_contract(
+    contract: PolicyContract, observation_space: AnySpace, action_space: AnySpace
+) -> None:
+    """Refuse a contract whose names do not count the entries of the spaces.
+
+    Raises:
+        PolicyError: A key is unknown, or there are too few or too many names.
+    """
+    parts = {"": observation_space}
+    if isinstance(observation_space, spaces.Dict):
+        parts = observation_space.spaces
+    for key, entries in contract.observations.items():
+        where = f"observation '{key}'" if key else "observation"
+        if key not in parts:
+            raise PolicyError(f"names are given for the {where}, which the space does not have.")
+        _check_count(where, entries, parts[key])
+    if contract.actions:
+        _check_count("action", contract.actions, action_space)
+
+
+def _check_count(where: str, entries: tuple[Entry, ...], space: AnySpace) -> None:
+    expected = math.prod(space.shape or ())
+    if entries and len(entries) != expected:
+        raise PolicyError(
+            f"{len(entries)} names are given for the {expected} entries of the {where}."
+        )

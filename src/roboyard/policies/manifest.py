@@ -1,0 +1,161 @@
+"""``bundle.json``: what a bundle holds, in which format, and the digest of each part."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError
+
+from roboyard.errors import PolicyError
+from roboyard.policies.archive import read_archive, write_archive
+from roboyard.policies.contract import PolicyContract
+
+FORMAT = "roboyard-policy"
+READABLE_VERSIONS = (1,)
+"""Format versions that this release reads. A part or a key that older readers can do without is
+added within a version; what changes the meaning of existing ones takes a new version."""
+MANIFEST_PART = "bundle.json"
+POLICY_PART = "policy.safetensors"
+NORMALIZER_PART = "normalizer.safetensors"
+MAX_MANIFEST_BYTES = 64 * 1024**2
+
+Size = Annotated[int, Field(ge=1, le=1_000_000)]
+
+
+class _Section(BaseModel):
+    """A section of the manifest; keys of later additions are ignored."""
+
+    model_config = ConfigDict(extra="ignore", frozen=True)
+
+
+class Part(_Section):
+    """One part of the archive."""
+
+    sha256: str = Field(pattern="^[0-9a-f]{64}$")
+    """Digest of its content."""
+
+
+class NormalizerSection(_Section):
+    """Numbers of the normaliser that are not per entry."""
+
+    clip: float
+    """Largest absolute value of a normalised entry."""
+    epsilon: float
+    """Added to the variance."""
+
+
+class NetworkSection(_Section):
+    """What a reader must know about the network beside its weights."""
+
+    squashed: bool
+    """Whether raw actions are in [-1, 1] and are scaled to the action space; else they are
+    clipped to it."""
+    state_shapes: tuple[tuple[Size, ...], ...] = ()
+    """Shapes of the recurrent state for one environment; empty without memory."""
+    aliases: dict[str, str] = {}
+    """Parameters that are the same tensor as another one, which is stored once."""
+
+
+class Manifest(_Section):
+    """The whole of ``bundle.json``."""
+
+    format: Literal["roboyard-policy"] = "roboyard-policy"
+    """What kind of file this is."""
+    format_version: int = 1
+    """Version of the format."""
+    algorithm: str
+    """Name or ``module:Class`` of the algorithm that trained the policy."""
+    observation_space: dict[str, JsonValue]
+    """Space of one observation of the environment, before normalisation."""
+    action_space: dict[str, JsonValue]
+    """Space of one action."""
+    network: NetworkSection
+    """The network."""
+    normalizer: NormalizerSection | None = None
+    """Normalisation of observations, if there is any."""
+    contract: PolicyContract = PolicyContract()
+    """Names, units, control period and robot."""
+    config: dict[str, JsonValue]
+    """The resolved config of the run."""
+    provenance: dict[str, JsonValue] = {}
+    """Where the policy comes from: versions, git revision, seed, steps, evaluation."""
+    parts: dict[str, Part] = {}
+    """Every other part of the archive."""
+
+
+def write_parts(path: Path, manifest: Manifest, parts: Mapping[str, bytes]) -> None:
+    """Write the manifest, with the digests filled in, and the parts.
+
+    Raises:
+        StorageError: It cannot be written.
+    """
+    digests = {name: Part(sha256=_digest(content)) for name, content in parts.items()}
+    complete = manifest.model_copy(update={"parts": digests})
+    text = json.dumps(complete.model_dump(mode="json"), indent=1, allow_nan=False)
+    write_archive(path, {MANIFEST_PART: text.encode(), **parts})
+
+
+def read_parts(path: Path) -> tuple[Manifest, dict[str, bytes]]:
+    """Return the manifest and the verified parts.
+
+    Raises:
+        PolicyError: The file is damaged, of another format, or of an unknown version.
+    """
+    parts = read_archive(path)
+    if MANIFEST_PART not in parts:
+        raise PolicyError(f"'{path}' is not a policy bundle: it has no {MANIFEST_PART}.")
+    value = _parse(path, parts.pop(MANIFEST_PART))
+    _check_version(path, value)
+    try:
+        manifest = Manifest.model_validate(value)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(map(str, first["loc"]))
+        raise PolicyError(
+            f"'{path}' is damaged: {MANIFEST_PART}: {where}: {first['msg']}."
+        ) from error
+    _verify(path, manifest, parts)
+    return manifest, parts
+
+
+def _digest(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()
+
+
+def _parse(path: Path, content: bytes) -> dict[str, Any]:
+    if len(content) > MAX_MANIFEST_BYTES:
+        raise PolicyError(f"'{path}' is not a policy bundle: its {MANIFEST_PART} is too large.")
+    try:
+        value = json.loads(content)
+    except (ValueError, RecursionError) as error:
+        raise PolicyError(f"'{path}' is damaged: {MANIFEST_PART} is not JSON ({error}).") from error
+    if not isinstance(value, dict) or value.get("format") != FORMAT:
+        raise PolicyError(f"'{path}' is not a policy bundle: its format is not '{FORMAT}'.")
+    return value
+
+
+def _check_version(path: Path, value: Mapping[str, object]) -> None:
+    version = value.get("format_version")
+    if version not in READABLE_VERSIONS or isinstance(version, bool):
+        readable = ", ".join(map(str, READABLE_VERSIONS))
+        raise PolicyError(
+            f"'{path}' has bundle format version {version!r}; this release reads {readable}. "
+            "Upgrade roboyard to read newer bundles."
+        )
+
+
+def _verify(path: Path, manifest: Manifest, parts: Mapping[str, bytes]) -> None:
+    if parts.keys() != manifest.parts.keys():
+        odd = ", ".join(sorted(parts.keys() ^ manifest.parts.keys()))
+        raise PolicyError(f"'{path}' is damaged: these parts are missing or not listed: {odd}.")
+    for name, content in parts.items():
+        if _digest(content) != manifest.parts[name].sha256:
+            raise PolicyError(f"'{path}' is damaged: the SHA-256 of part '{name}' does not match.")
+    expected = {POLICY_PART} | ({NORMALIZER_PART} if manifest.normalizer else set())
+    if not expected <= parts.keys():
+        missing = ", ".join(sorted(expected - parts.keys()))
+        raise PolicyError(f"'{path}' is damaged: it has no part {missing}.")

@@ -1,0 +1,136 @@
+"""Network parameters as bytes, and a network built again from them."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from typing import TYPE_CHECKING, NamedTuple
+
+import torch
+from gymnasium import spaces
+from safetensors.torch import load, save
+from stable_baselines3.common.policies import BasePolicy
+
+from roboyard.agents.factory import build_policy
+from roboyard.errors import ConfigError, PolicyError
+from roboyard.policies.manifest import POLICY_PART, NetworkSection
+from roboyard.policies.spaces import AnySpace
+
+if TYPE_CHECKING:
+    from roboyard.config.agents import AgentBase
+    from roboyard.policies.bundle import PolicyBundle
+
+TRUSTED_PACKAGES = ("roboyard", "stable_baselines3", "sb3_contrib")
+"""Packages whose code a bundle may name without the caller's word; also modules of torch.nn."""
+
+
+class Packed(NamedTuple):
+    """Parameters as bytes."""
+
+    content: bytes
+    """In the safetensors format."""
+    aliases: dict[str, str]
+    """Names of parameters that are the same tensor as a stored one."""
+
+
+def pack(policy: BasePolicy) -> Packed:
+    """Return a policy's parameters and buffers; a tensor with two names is stored once."""
+    stored: dict[str, torch.Tensor] = {}
+    first: dict[tuple[int, tuple[int, ...]], str] = {}
+    aliases: dict[str, str] = {}
+    for name, tensor in policy.state_dict().items():
+        place = (tensor.data_ptr(), tuple(tensor.shape))
+        if tensor.numel() and place in first:
+            aliases[name] = first[place]
+        else:
+            first[place] = name
+            stored[name] = tensor.detach().cpu().contiguous()
+    return Packed(save(stored), aliases)
+
+
+def describe(policy: BasePolicy, aliases: dict[str, str]) -> NetworkSection:
+    """Return what a reader must know about the network beside its weights."""
+    lstm = getattr(policy, "lstm_hidden_state_shape", None)
+    shapes = ((tuple(lstm),) * 2) if lstm is not None else ()
+    return NetworkSection(squashed=policy.squash_output, state_shapes=shapes, aliases=aliases)
+
+
+def build_network(bundle: PolicyBundle, *, device: str, trust_code: bool) -> BasePolicy:
+    """Build the network that a bundle describes and load its weights.
+
+    Raises:
+        PolicyError: The weights do not fit the config, or the config names foreign code.
+    """
+    agent = bundle.config.agent
+    if not trust_code:
+        _refuse_foreign_code(bundle, agent)
+    state = _unpack(bundle)
+    _check_scale(bundle, agent, sum(tensor.numel() for tensor in state.values()))
+    space = bundle.observation_space
+    if bundle.normalizer is not None:
+        space = bundle.normalizer.output_space(space)
+    try:
+        policy = build_policy(agent, space, bundle.action_space, device)
+        policy.load_state_dict(state)
+    except (ConfigError, RuntimeError, MemoryError, TypeError) as error:
+        reason = " ".join(str(error).split())[:500]
+        raise PolicyError(
+            f"'{bundle.path}': its weights, spaces and config do not fit each other: {reason}"
+        ) from error
+    policy.set_training_mode(False)
+    return policy
+
+
+def _unpack(bundle: PolicyBundle) -> dict[str, torch.Tensor]:
+    try:
+        state: dict[str, torch.Tensor] = load(bundle.weights)
+    except Exception as error:  # Whatever damaged bytes make the parser raise.
+        raise PolicyError(f"'{bundle.path}' is damaged: {POLICY_PART}: {error}.") from error
+    for name, original in bundle.manifest.network.aliases.items():
+        if original not in state:
+            raise PolicyError(f"'{bundle.path}' is damaged: {POLICY_PART} has no '{original}'.")
+        state[name] = state[original]
+    return state
+
+
+def _refuse_foreign_code(bundle: PolicyBundle, agent: AgentBase) -> None:
+    named = {
+        "agent.algorithm": bundle.algorithm,
+        "agent.network.activation": agent.network.activation,
+        "agent.network.extractor.type": agent.network.extractor.type,
+    }
+    for key, entry in named.items():
+        module, colon, _ = entry.partition(":")
+        trusted = module.split(".")[0] in TRUSTED_PACKAGES or module.startswith("torch.nn")
+        if colon and not trusted:
+            raise PolicyError(
+                f"'{bundle.path}' names code outside Roboyard, {key}: '{entry}', which is not "
+                "imported from a bundle. If you trust where it comes from, pass trust_code=True, "
+                "or give the run directory instead of the bundle."
+            )
+
+
+def _check_scale(bundle: PolicyBundle, agent: AgentBase, available: int) -> None:
+    """Refuse layers that the stored weights cannot fill, before memory is taken for them."""
+    network = agent.network
+    inputs = 1 if agent.network.extractor.kwargs else _entries(bundle.observation_space)
+    if any(len(shape) == 3 for shape in _shapes(bundle.observation_space)):
+        inputs = 1  # A CNN stands between the picture and the first layer.
+    widths = [list(part) for part in (network.actor, network.critic) if part]
+    needed = [a * b for part in widths for a, b in pairwise(part)]
+    needed += [part[0] * min(inputs, 1 if network.lstm_size else inputs) for part in widths]
+    needed += [4 * (network.lstm_size or 0) ** 2, network.num_critics or 0]
+    needed += [abs(v) for v in network.extractor.kwargs.values() if isinstance(v, int)]
+    if max(needed) > available:
+        raise PolicyError(
+            f"'{bundle.path}' is damaged: its config describes layers of {max(needed)} weights, "
+            f"but it holds only {available}."
+        )
+
+
+def _shapes(space: AnySpace) -> list[tuple[int, ...]]:
+    parts = space.spaces.values() if isinstance(space, spaces.Dict) else [space]
+    return [tuple(part.shape or ()) for part in parts]
+
+
+def _entries(space: AnySpace) -> int:
+    return int(spaces.flatdim(space))
