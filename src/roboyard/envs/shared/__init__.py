@@ -1,0 +1,34 @@
+"""Environments in worker processes, with everything numeric in shared memory.
+
+A few worker processes step several environments each, one after the other. A control step
+costs one byte to each worker and one byte back; observations, actions, rewards and ends lie in
+memory that all of them map.
+
+==============  ==================================================================
+``layout``      where each array lies in that memory
+``channel``     bytes and messages over a pair of pipes
+``lifeline``    a worker dies with its parent, however the parent ends
+``process``     one worker process as the parent sees it
+``worker``      what runs in it
+``failure``     errors on their way from worker to parent
+``pool``        all workers together: step, reset, call, close
+``choose``      how many workers are worth it
+==============  ==================================================================
+
+Nothing here imports torch or stable_baselines3, so workers start fast and stay small. The
+``VecEnv`` over it is :mod:`roboyard.envs.vector_shared`.
+"""
+
+from __future__ import annotations
+
+from roboyard.envs.shared.choose import available_cores, choose_workers, measure_step_cost
+from roboyard.envs.shared.pool import InfoMode, StepResult, WorkerPool
+
+__all__ = [
+    "InfoMode",
+    "StepResult",
+    "WorkerPool",
+    "available_cores",
+    "choose_workers",
+    "measure_step_cost",
+]
