@@ -44,12 +44,13 @@ def problem_lines(root: type[Record], config: Node, errors: Sequence[ErrorDetail
     groups: dict[tuple[Key, ...], list[ErrorDetails]] = {}
     for error in errors:
         groups.setdefault(_path(config, error), []).append(error)
-    lines = []
-    for path, group in groups.items():
-        for where, text in _describe(root, path, group):
-            prefix = f"{dotted(where)}: " if where else ""
-            lines.append(f"{config.place_of(where)}{prefix}{text}")
-    return lines
+    found = [
+        (config.place_of(where), f"{dotted(where)}: {text}" if where else text)
+        for path, group in groups.items()
+        for where, text in _describe(root, path, group)
+    ]
+    found.sort(key=lambda problem: (problem[0].source, problem[0].line or 0))
+    return [f"{place}{text}" for place, text in found]
 
 
 def _path(config: Node, error: ErrorDetails) -> tuple[Key, ...]:
@@ -132,7 +133,9 @@ def _unknown(root: type[Record], path: tuple[Key, ...], error: ErrorDetails) -> 
     records = records_at(root, here)
     allowed = list(dict.fromkeys(name for record in records for name in record.model_fields))
     below = [p for record in records for p in paths_to(record, key)]
-    elsewhere = below or list(dict.fromkeys(paths_to(root, key)))
+    elsewhere = below or list(paths_to(root, key))
+    if dotted(path) in elsewhere:  # Right for another algorithm or schedule than the given one.
+        elsewhere = []
     hint = suggest(key, allowed)
     if elsewhere and (below or not hint):
         hint = f" Did you mean '{elsewhere[0]}'?"

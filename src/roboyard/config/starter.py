@@ -13,8 +13,10 @@ from roboyard.config import schema
 from roboyard.config.agents import BUILTIN_AGENTS, CustomAgent, canonical_name
 from roboyard.config.algorithms import OffPolicyHyperparameters
 from roboyard.config.base import Record
+from roboyard.config.interpolation import escape
 from roboyard.config.messages import problem_lines
 from roboyard.config.tree import Node
+from roboyard.config.yaml_text import parse
 from roboyard.errors import ConfigError
 
 _HEADER = """\
@@ -137,6 +139,7 @@ def _line(indent: str, key: str, value: JsonValue, about: str) -> str:
 
 def _flow(value: JsonValue) -> str:
     """Return a value as YAML on one line."""
-    if isinstance(value, str) and re.fullmatch(r"[A-Za-z][\w/.-]*", value):
-        return value
-    return json.dumps(value)
+    if isinstance(value, str):
+        is_plain = re.fullmatch(r"[A-Za-z][\w/.-]*", value) and parse(value, "").value == value
+        return value if is_plain else json.dumps(escape(value), ensure_ascii=False)
+    return json.dumps(value, ensure_ascii=False)
