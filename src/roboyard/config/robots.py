@@ -1,0 +1,122 @@
+"""Records that describe a robot: its file, its pose, its actuators, what to override.
+
+Joints and links are named by patterns: exact names, or shell patterns such as ``"*_hip"``. A
+``PerJoint`` value is one number for all, or a mapping from patterns to numbers in which the first
+pattern that matches a name counts.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal, Self
+
+from pydantic import Field, FiniteFloat, NonNegativeFloat, PositiveFloat, model_validator
+
+from roboyard.config.base import Record
+
+Pattern = Annotated[str, Field(min_length=1)]
+"""A name, or a shell pattern such as ``"front_*"``."""
+
+PerJoint = FiniteFloat | dict[Pattern, FiniteFloat]
+"""One number for all joints, or a mapping from patterns to numbers."""
+
+Vector3 = tuple[FiniteFloat, FiniteFloat, FiniteFloat]
+"""Three numbers."""
+
+
+class ActuatorConfig(Record):
+    """How actions move a group of joints.
+
+    An action entry ``a`` is limited to [-1, 1] and becomes ``offset + scale * a``: a torque,
+    a velocity or a position, by ``control``.
+    """
+
+    joints: tuple[Pattern, ...] = Field(min_length=1)
+    """Joints in the order of the action's entries; those of a pattern come in file order."""
+    control: Literal["torque", "velocity", "position", "pd"] = "torque"
+    """``torque`` [N m]; ``velocity`` [rad/s] and ``position`` [rad] by the engine's own motors;
+    ``pd`` turns positions [rad] into limited torques before each physics step."""
+    scale: PerJoint = 1.0
+    """What an action of 1 adds to ``offset``, in the unit of ``control``."""
+    offset: PerJoint | Literal["initial"] = 0.0
+    """What an action of 0 means; ``initial`` is the joint's initial position."""
+    stiffness: PerJoint | None = None
+    """Position gain: [N m/rad] for ``pd``, the engine's unitless gain for ``position``."""
+    damping: PerJoint | None = None
+    """Velocity gain: [N m s/rad] for ``pd``, unitless for ``position`` and ``velocity``."""
+    effort_limit: PerJoint | None = None
+    """Largest torque or force [N m] or [N]; by default the description's limit, if it has one."""
+    velocity_limit: PerJoint | None = None
+    """Largest velocity that ``position`` control aims at [rad/s] or [m/s]."""
+
+    @model_validator(mode="after")
+    def _gains_fit(self) -> Self:
+        if self.control == "pd" and self.stiffness is None:
+            raise ValueError("control 'pd' needs stiffness [N m/rad] (and usually damping)")
+        if self.control == "torque" and not (self.stiffness is None and self.damping is None):
+            raise ValueError("control 'torque' takes no stiffness or damping; use control 'pd'")
+        return self
+
+
+class LinkOverrides(Record):
+    """Contact and mass properties of links, instead of the description's."""
+
+    mass: NonNegativeFloat | None = None
+    """Mass [kg]."""
+    lateral_friction: NonNegativeFloat | None = None
+    """Friction coefficient."""
+    spinning_friction: NonNegativeFloat | None = None
+    """Torsional friction around the contact normal."""
+    rolling_friction: NonNegativeFloat | None = None
+    """Torsional friction against rolling."""
+    restitution: Annotated[float, Field(ge=0.0, le=1.0)] | None = None
+    """Bounciness, 0 to 1."""
+    linear_damping: NonNegativeFloat | None = None
+    """Damping of linear velocity of the whole body; give it for the base only."""
+    angular_damping: NonNegativeFloat | None = None
+    """Damping of angular velocity of the whole body; give it for the base only."""
+
+
+class JointOverrides(Record):
+    """Properties of joints, instead of the description's."""
+
+    damping: NonNegativeFloat | None = None
+    """Damping [N m s/rad] or [N s/m]."""
+    friction: NonNegativeFloat | None = None
+    """Friction torque or force [N m] or [N], from a motor that aims at standstill."""
+
+
+class RobotSpec(Record):
+    """A robot: one articulated body and how it is driven."""
+
+    file: str = Field(min_length=1)
+    """URDF or MJCF file, relative to the file that names it; ``pybullet_data:PATH`` and
+    ``package:MODULE/PATH`` look into PyBullet's data and into a Python package."""
+    description: str = ""
+    """What it is, in one line."""
+    body: str | None = None
+    """For a MJCF file of several bodies: a link of the one that is the robot; by default the
+    one with the most joints."""
+    fixed_base: bool = False
+    """Fix the base in the world (URDF only; a MJCF file says it itself)."""
+    position: Vector3 | None = None
+    """Position of the base [m]; by default the description's, or the origin."""
+    rotation: Vector3 | None = None
+    """Roll, pitch and yaw of the base [rad]; by default the description's, or zero."""
+    scale: PositiveFloat = 1.0
+    """Factor on all lengths (URDF only)."""
+    self_collision: Literal["none", "all", "exclude_parent", "exclude_all_parents"] = "none"
+    """Whether the robot's links touch each other."""
+    base_link: str | None = None
+    """Link whose pose and velocity are the robot's; by default the body's base."""
+    feet: tuple[Pattern, ...] = ()
+    """Links that are meant to touch the ground."""
+    ignored_joints: tuple[Pattern, ...] = ()
+    """Movable joints that are no part of the robot, such as a planar robot's root."""
+    joint_positions: dict[Pattern, FiniteFloat] = Field(default={})
+    """Initial joint positions [rad] or [m]; 0 for joints that no pattern names."""
+    actuators: tuple[ActuatorConfig, ...] = Field(min_length=1)
+    """Groups of actuated joints; together they make the action, in this order."""
+    links: dict[Pattern, LinkOverrides] = Field(default={})
+    """Properties of links, instead of the description's; ``base`` is the base."""
+    joints: dict[Pattern, JointOverrides] = Field(default={})
+    """Properties of joints, instead of the description's."""

@@ -1,0 +1,194 @@
+"""TaskEnv: an environment put together from a robot spec and lists of terms."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, cast
+
+import numpy as np
+from gymnasium.spaces import Box, Space
+from numpy.typing import NDArray
+
+from roboyard.config.tasks import TaskConfig
+from roboyard.envs.base import BaseRobotEnv
+from roboyard.envs.scene import Scene, load_scene
+from roboyard.envs.tasks import load_task
+from roboyard.envs.terms.binding import BoundTerm
+from roboyard.envs.terms.managers import (
+    EventManager,
+    Memories,
+    RewardManager,
+    TerminationManager,
+)
+from roboyard.envs.terms.observing import Observation, ObservationManager, cleaned
+from roboyard.envs.terms.registry import EventContext, TermSetup
+from roboyard.errors import SimulationError
+from roboyard.robots import RobotState
+from roboyard.sim import Camera, WorldConfig
+
+Floats = NDArray[np.floating]
+
+
+class TaskEnv(BaseRobotEnv[Observation, Floats]):
+    """A task as an environment.
+
+    ``info`` holds ``reward_terms`` (every term's weighted value in this step), and at the end of
+    an episode ``episode_reward_terms`` (their sums) and ``terminated_by`` (names of the terms
+    that ended it); ``is_success`` if the task knows success; ``events`` (what was drawn) at the
+    reset; ``is_unstable`` if the physics gave numbers that are not finite, which ends the episode.
+
+    Example:
+        >>> env = TaskEnv("hopper-run", overrides={"rewards": {"alive": {"weight": 2}}})
+        >>> env.reset(seed=0)[0].shape
+        (15,)
+    """
+
+    def __init__(
+        self,
+        task: str | Path | Mapping[str, object] | TaskConfig,
+        *,
+        overrides: Mapping[str, object] | None = None,
+        render_mode: str | None = None,
+        max_episode_steps: int | None = None,
+    ) -> None:
+        """Load the task's robot and bind its terms.
+
+        Args:
+            task: Name in the library, YAML file, mapping or record.
+            overrides: Nested mapping that is laid over the task.
+            render_mode: ``"rgb_array"`` for pictures, ``"human"`` for PyBullet's window, or None.
+            max_episode_steps: Control steps after which an episode is truncated; by default the
+                task's own.
+
+        Raises:
+            ConfigError: The task is wrong.
+            RobotDescriptionError: The robot is wrong, or a term does not fit it.
+        """
+        self.task = load_task(task, overrides)
+        super().__init__(
+            render_mode=render_mode,
+            world=WorldConfig(**self.task.world.model_dump()),
+            substeps=self.task.substeps,
+            max_episode_steps=max_episode_steps or self.task.max_episode_steps,
+        )
+
+    # Hooks of BaseRobotEnv.
+
+    def _load(self) -> None:
+        task = self.task
+        self.scene: Scene = load_scene(self.world, task)
+        self.robot = self.scene.robot
+        setup = TermSetup(self.robot, self.control_period)
+        self.observations = ObservationManager(task.observations, setup, task.clip_observations)
+        self.rewards = RewardManager(task.rewards, setup)
+        self.terminations = TerminationManager(task.terminations, setup)
+        self.events = EventManager(task.events, setup)
+        terms = self.terms()
+        self.memories = Memories(terms)
+        self.state = RobotState(
+            self.robot,
+            control_period=self.control_period,
+            grounds=self.scene.grounds,
+            things=self.scene.things,
+            parts=frozenset().union(*(t.info.reads for group in terms.values() for t in group)),
+        )
+        self.state.begin()
+        self.memories.reset(self.state)
+        self.observations.measure(self.state)
+        self.observation_space = cast("Space[Observation]", self.observations.space())
+        self._size = len(self.robot.actuated)
+        self.action_space = Box(-1.0, 1.0, (self._size,), np.float32)
+        self._is_over = self._is_unstable = False
+
+    def terms(self) -> dict[str, list[BoundTerm]]:
+        """Return the task's terms, by list."""
+        return {
+            "observations": self.observations.terms,
+            "rewards": self.rewards.terms,
+            "terminations": self.terminations.terms,
+            "events": self.events.terms,
+        }
+
+    def _reset(self, options: Mapping[str, Any]) -> None:
+        del options  # Unused.
+        self.events.reset(self._context())
+        self.state.begin()
+        self.memories.reset(self.state)
+        self.rewards.reset()
+        self.terminations.fired = ()
+        self._is_over = self._is_unstable = False
+
+    def _apply(self, action: Floats) -> None:
+        given = np.array(action, dtype=np.float64)
+        if given.shape != (self._size,):
+            raise SimulationError(
+                f"the action has shape {given.shape}, but ({self._size},) is needed: one entry "
+                f"for each of {', '.join(self.robot.action_names)}."
+            )
+        if not math.isfinite(given @ given):
+            raise SimulationError(f"the action is not finite: {given}.")
+        self.state.advance(given)
+        if self.events.is_timed:
+            self.events.tick(self._context(), self.state.step)
+        limited = np.maximum(given, -1.0)
+        self.robot.command(np.minimum(limited, 1.0, out=limited))
+
+    def _simulate(self) -> None:
+        drive, step = self.robot.drive, self.world.step
+        for _ in range(self.substeps):
+            drive()
+            step()
+        self.state.read()
+
+    def _observe(self) -> Observation:
+        observation = self.observations.observe(self.state)
+        finite, self._is_unstable = cleaned(observation)
+        return finite
+
+    def _reward(self) -> float:
+        reward = self.rewards.compute(self.state)
+        return reward if math.isfinite(reward) else 0.0
+
+    def _terminated(self) -> bool:
+        self._is_over = self.terminations.compute(self.state) or self._is_unstable
+        return self._is_over
+
+    def _info(self) -> dict[str, Any]:
+        if self.elapsed_steps == 0:
+            return {"events": self.events.drawn}
+        info: dict[str, Any] = {"reward_terms": self.rewards.shares()}
+        if self.terminations.successes:
+            info["is_success"] = self.terminations.is_success
+        if self._is_over or self.elapsed_steps == self.max_episode_steps:
+            info["episode_reward_terms"] = self.rewards.episode_shares()
+            info["terminated_by"] = self.terminations.fired
+            if self._is_unstable:
+                info["is_unstable"] = True
+        return info
+
+    def _python_state(self) -> dict[str, Any]:
+        return {
+            "state": self.state.get_state(),
+            "memories": self.memories.get_state(),
+            "events": self.events.get_state(),
+            "reward_sums": self.rewards.sums,
+        }
+
+    def _set_python_state(self, state: dict[str, Any]) -> None:
+        self.state.set_state(state["state"])
+        self.memories.set_state(state["memories"])
+        self.events.set_state(state["events"])
+        self.rewards.sums = list(state["reward_sums"])
+        self._is_over = self._is_unstable = False
+
+    def _camera(self) -> Camera:
+        x, y, _ = self.state.base_position
+        return replace(self.camera, target=(x, y, self.camera.target[2]))
+
+    # Private.
+
+    def _context(self) -> EventContext:
+        return EventContext(self.robot, self.scene.things, self.np_random)

@@ -1,0 +1,51 @@
+"""The task library: one YAML file a task, named as the task is."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from roboyard.config.records import read_node, read_record
+from roboyard.config.tasks import TaskConfig
+from roboyard.errors import ConfigError
+from roboyard.registry import suggest
+
+LIBRARY = Path(__file__).parent
+
+
+def list_tasks() -> tuple[str, ...]:
+    """Return the names of the library's tasks."""
+    return tuple(sorted(path.stem for path in LIBRARY.glob("*.yaml")))
+
+
+def load_task(
+    source: str | Path | Mapping[str, object] | TaskConfig,
+    overrides: Mapping[str, object] | None = None,
+) -> TaskConfig:
+    """Return a task.
+
+    Args:
+        source: Name in the library, YAML file, mapping or record.
+        overrides: Nested mapping that is laid over it, such as
+            ``{"rewards": {"alive": {"weight": 2}}}``.
+
+    Raises:
+        ConfigError: There is no such task, or it is wrong; the message names file and line.
+    """
+    if isinstance(source, TaskConfig):
+        return read_record(TaskConfig, source.model_dump(mode="json"), overrides)
+    if isinstance(source, Mapping):
+        return read_record(TaskConfig, source, overrides)
+    return read_record(TaskConfig, read_node(_task_file(str(source))), overrides)
+
+
+def _task_file(name: str) -> Path:
+    path = Path(name).expanduser()
+    if path.suffix in (".yaml", ".yml"):
+        return path
+    if name in list_tasks():
+        return LIBRARY / f"{name}.yaml"
+    raise ConfigError(
+        f"unknown task '{name}'.{suggest(name, list_tasks())} Give a YAML file of a task, or one "
+        f"of the library: {', '.join(list_tasks())}."
+    )

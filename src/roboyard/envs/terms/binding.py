@@ -1,0 +1,116 @@
+"""From a term in a config to a call: parameters checked, names resolved, memory created."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from collections.abc import Callable
+from typing import Any, NamedTuple, get_type_hints
+
+from pydantic import create_model
+
+from roboyard.config.base import Record
+from roboyard.config.records import check_record
+from roboyard.config.tasks import TermConfig
+from roboyard.config.tree import from_python
+from roboyard.envs.terms.registry import StatefulTerm, TermFactory, TermInfo, TermSetup, info_of
+from roboyard.envs.terms.selections import Selection, resolve
+from roboyard.errors import ConfigError, RobotDescriptionError
+from roboyard.registry import Registry
+
+
+class BoundTerm(NamedTuple):
+    """A term that is ready to be called."""
+
+    name: str
+    """Its name in the task."""
+    call: Callable[[Any], Any]
+    """Takes the record (or the context, for an event)."""
+    info: TermInfo
+    """What its decorator said."""
+    memory: StatefulTerm | None
+    """The term itself, if it has a memory."""
+    params: dict[str, Any]
+    """Its parameters, defaults included, as given: names are not resolved."""
+
+
+def bind(
+    registry: Registry[TermFactory], place: str, name: str, config: TermConfig, setup: TermSetup
+) -> BoundTerm:
+    """Return the term that ``config`` describes.
+
+    Args:
+        registry: Where to look it up.
+        place: List in the task that it stands in, such as ``"rewards"``.
+        name: Its name in that list.
+        config: The term and its parameters.
+        setup: What it may know.
+
+    Raises:
+        ConfigError: The term is unknown, or a parameter is wrong; the message names the place.
+        RobotDescriptionError: It does not fit the robot.
+    """
+    where = f"{place}.{name}"
+    try:
+        target = registry.resolve(config.term or name)
+    except ConfigError as error:
+        raise ConfigError(f"{where}: {error}") from error
+    if not callable(target):
+        raise ConfigError(f"{where}: '{config.term}' is no function or class.")
+    record, selections = _parameters(target, where)
+    try:
+        given = check_record(record, from_python(config.params))
+    except ConfigError as error:
+        lines = [f"{where}.params.{line}" for line in str(error).splitlines()]
+        raise ConfigError("\n".join(lines)) from error
+    params = {field: getattr(given, field) for field in record.model_fields}
+    resolved = dict(params)
+    for field, selection in selections.items():
+        resolved[field] = resolve(selection, params[field], setup.robot, f"{where}.{field}")
+    return _bound(target, name, where, setup, params, resolved)
+
+
+def _bound(  # noqa: PLR0917
+    target: TermFactory,
+    name: str,
+    where: str,
+    setup: TermSetup,
+    params: dict[str, Any],
+    resolved: dict[str, Any],
+) -> BoundTerm:
+    info = info_of(target)
+    if not inspect.isclass(target):
+        call = functools.partial(target, **resolved) if resolved else target
+        return BoundTerm(name, call, info, None, params)
+    try:
+        memory = target(setup, **resolved)  # type: ignore[call-arg]
+    except (ConfigError, RobotDescriptionError) as error:
+        raise type(error)(f"{where}: {error}") from error
+    if not isinstance(memory, StatefulTerm):
+        raise ConfigError(
+            f"{where}: a term that is a class needs the methods reset(state), __call__(state), "
+            f"get_state() and set_state(state); '{target.__name__}' lacks some."
+        )
+    return BoundTerm(name, memory.__call__, info, memory, params)
+
+
+@functools.lru_cache(maxsize=256)
+def _parameters(target: TermFactory, where: str) -> tuple[type[Record], dict[str, Selection]]:
+    """Return a record of the term's parameters, and which of them are selections."""
+    function = target.__init__ if inspect.isclass(target) else target
+    skipped = 2 if inspect.isclass(target) else 1
+    parameters = list(inspect.signature(function).parameters.values())[skipped:]
+    hints = get_type_hints(function, include_extras=True)
+    fields: dict[str, Any] = {}
+    selections: dict[str, Selection] = {}
+    for parameter in parameters:
+        if parameter.kind in (parameter.VAR_KEYWORD, parameter.VAR_POSITIONAL):
+            raise ConfigError(f"{where}: a term must name its parameters; it has {parameter}.")
+        hint = hints.get(parameter.name, Any)
+        marks = [m for m in getattr(hint, "__metadata__", ()) if isinstance(m, Selection)]
+        if marks:
+            selections[parameter.name] = marks[0]
+            hint = str | tuple[str, ...]
+        default = ... if parameter.default is parameter.empty else parameter.default
+        fields[parameter.name] = (hint, default)
+    return create_model("Parameters", __base__=Record, **fields), selections

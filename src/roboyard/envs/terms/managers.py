@@ -1,0 +1,192 @@
+"""Lists of terms: they call each term once per control step, and put the results together."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+from roboyard.config.tasks import (
+    EventConfig,
+    RewardTermConfig,
+    TerminationTermConfig,
+)
+from roboyard.envs.terms.binding import BoundTerm, bind
+from roboyard.envs.terms.registry import (
+    EVENTS,
+    REWARDS,
+    TERMINATIONS,
+    EventContext,
+    StatefulTerm,
+    TermSetup,
+)
+from roboyard.errors import ConfigError
+from roboyard.robots import RobotState
+
+
+class RewardManager:
+    """Sums the weighted reward terms, and keeps every one's share."""
+
+    def __init__(self, configs: Mapping[str, RewardTermConfig], setup: TermSetup) -> None:
+        """Bind the terms; those of weight 0 are left out."""
+        active = {name: config for name, config in configs.items() if config.weight != 0}
+        self.terms = [
+            bind(REWARDS, "rewards", name, config, setup) for name, config in active.items()
+        ]
+        self.names = tuple(active)
+        self.weights = [config.weight for config in active.values()]
+        self.values = [0.0] * len(self.terms)
+        """Weighted values of the last control step, in the order of ``names``."""
+        self.sums = [0.0] * len(self.terms)
+        """Sums of the weighted values since the reset."""
+        self._calls = [
+            (index, term.call, weight)
+            for index, (term, weight) in enumerate(zip(self.terms, self.weights, strict=True))
+        ]
+
+    def reset(self) -> None:
+        """Start an episode."""
+        self.values = [0.0] * len(self.terms)
+        self.sums = [0.0] * len(self.terms)
+
+    def compute(self, state: RobotState) -> float:
+        """Return the reward of the control step that just ended."""
+        total = 0.0
+        values, sums = self.values, self.sums
+        for index, call, weight in self._calls:
+            value = weight * call(state)
+            values[index] = value
+            sums[index] += value
+            total += value
+        return float(total)
+
+    def shares(self) -> dict[str, float]:
+        """Return every term's weighted value in the last control step."""
+        return dict(zip(self.names, self.values, strict=True))
+
+    def episode_shares(self) -> dict[str, float]:
+        """Return every term's sum of weighted values since the reset."""
+        return dict(zip(self.names, self.sums, strict=True))
+
+
+class TerminationManager:
+    """Tells whether an episode is over, and why."""
+
+    def __init__(self, configs: Mapping[str, TerminationTermConfig], setup: TermSetup) -> None:
+        """Bind the terms."""
+        self.terms = [
+            bind(TERMINATIONS, "terminations", name, config, setup)
+            for name, config in configs.items()
+        ]
+        self.fired: tuple[str, ...] = ()
+        """Names of the terms that ended the episode."""
+        self.successes = frozenset(
+            name for name, config in configs.items() if config.kind == "success"
+        )
+        """Names of the terms that mean success."""
+        self._calls: list[tuple[str, Callable[[RobotState], bool]]] = [
+            (term.name, term.call) for term in self.terms
+        ]
+
+    def compute(self, state: RobotState) -> bool:
+        """Return whether any term ends the episode; all are asked."""
+        self.fired = tuple([name for name, call in self._calls if call(state)])
+        return bool(self.fired)
+
+    @property
+    def is_success(self) -> bool:
+        """Whether a term that means success ended the episode."""
+        return not self.successes.isdisjoint(self.fired)
+
+
+class EventManager:
+    """Changes the robot and its surroundings at resets and now and then."""
+
+    def __init__(self, configs: Mapping[str, EventConfig], setup: TermSetup) -> None:
+        """Bind the events.
+
+        Raises:
+            ConfigError: An event's interval is missing, reversed, or given where none is.
+        """
+        for name, config in configs.items():
+            _check_interval(name, config)
+        self.terms = [
+            bind(EVENTS, "events", name, config, setup) for name, config in configs.items()
+        ]
+        pairs = list(zip(self.terms, configs.values(), strict=True))
+        self._at_reset = [term for term, config in pairs if config.on == "reset"]
+        self._repeated = [
+            (term, config.interval_s) for term, config in pairs if config.interval_s is not None
+        ]
+        self._period = setup.control_period
+        self._due = [math.inf] * len(self._repeated)
+        self.drawn: dict[str, Any] = {}
+        """What the events drew last, by event."""
+        self.is_timed = bool(self._repeated)
+        """Whether any event happens within episodes."""
+
+    def reset(self, context: EventContext) -> None:
+        """Let the reset events happen, in order, and draw when the others will."""
+        self.drawn = {}
+        for term in self._at_reset:
+            self._happen(term, context)
+        self._due = [context.generator.uniform(*interval) for _, interval in self._repeated]
+
+    def tick(self, context: EventContext, step: int) -> None:
+        """Let what is due happen, before control step ``step`` (from 1)."""
+        time = (step - 1) * self._period
+        for index, (term, interval) in enumerate(self._repeated):
+            if time >= self._due[index]:
+                self._happen(term, context)
+                self._due[index] = time + context.generator.uniform(*interval)
+
+    def get_state(self) -> dict[str, Any]:
+        """Return what snapshots need."""
+        return {"due": self._due, "drawn": self.drawn}
+
+    def set_state(self, state: Mapping[str, Any]) -> None:
+        """Take over what ``get_state`` returned."""
+        self._due = list(state["due"])
+        self.drawn = dict(state["drawn"])
+
+    def _happen(self, term: BoundTerm, context: EventContext) -> None:
+        drawn = term.call(context)
+        if drawn:
+            self.drawn[term.name] = drawn
+
+
+def _check_interval(name: str, config: EventConfig) -> None:
+    interval = config.interval_s
+    if (interval is not None) != (config.on == "interval"):
+        needs = "needs" if config.on == "interval" else "takes no"
+        raise ConfigError(f"events.{name}: 'on: {config.on}' {needs} interval_s.")
+    if interval is not None and interval[0] > interval[1]:
+        raise ConfigError(f"events.{name}.interval_s: {interval[0]} is above {interval[1]}.")
+
+
+class Memories:
+    """The terms that have a memory, kept for resets and snapshots."""
+
+    def __init__(self, terms: Mapping[str, Iterable[BoundTerm]]) -> None:
+        """Collect them from lists of terms, by the list's name."""
+        self._terms: dict[str, StatefulTerm] = {
+            f"{place}.{term.name}": term.memory
+            for place, group in terms.items()
+            for term in group
+            if term.memory is not None
+        }
+        self._resets = [term.reset for term in self._terms.values()]
+
+    def reset(self, state: RobotState) -> None:
+        """Start an episode."""
+        for reset in self._resets:
+            reset(state)
+
+    def get_state(self) -> dict[str, object]:
+        """Return all memories."""
+        return {name: term.get_state() for name, term in self._terms.items()}
+
+    def set_state(self, state: Mapping[str, Any]) -> None:
+        """Take over what ``get_state`` returned."""
+        for name, term in self._terms.items():
+            term.set_state(state[name])

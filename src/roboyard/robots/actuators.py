@@ -1,0 +1,182 @@
+"""Actuators: what turns actions into torques, velocities or positions of joints.
+
+``command`` takes the action once per control step; ``drive`` is called before each engine call,
+for whatever the engine forgets after it (torques) or has to be computed anew (PD control).
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from typing import TYPE_CHECKING, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from roboyard.config.robots import ActuatorConfig, PerJoint
+from roboyard.robots.matching import match_names, per_joint
+from roboyard.sim import JointReader
+from roboyard.sim.sampling import torque_setter
+
+if TYPE_CHECKING:
+    from roboyard.robots.robot import Robot
+
+Floats = NDArray[np.float64]
+
+
+class Actuator(ABC):
+    """A group of joints with one control mode."""
+
+    unit: ClassVar[str]
+    """Unit of what an action becomes."""
+
+    def __init__(self, robot: Robot, config: ActuatorConfig, where: str) -> None:
+        """Resolve names and numbers; ``where`` is the place for messages."""
+        self.config = config
+        self.indices = np.array(match_names(config.joints, robot.joint_names, "joint", where))
+        """Positions of the joints in ``robot.joint_names``, shape (joints,)."""
+        self.names = tuple(robot.joint_names[index] for index in self.indices)
+        self.joints = tuple(robot.joint_indices[index] for index in self.indices)
+        """The engine's indices of the joints."""
+        self.scale = per_joint(config.scale, self.names, f"{where}.scale")
+        self.offset = self._offset(robot, where)
+        self.effort_limit = self._limit(
+            robot, config.effort_limit, [joint.max_force for joint in robot.joints], where
+        )
+        self.torques: Floats = np.zeros(len(self.names))
+        """Torques commanded last [N m] or [N], where this mode knows them, shape (joints,)."""
+        self._robot = robot
+        self._where = where
+
+    def _offset(self, robot: Robot, where: str) -> Floats:
+        if self.config.offset == "initial":
+            initial: Floats = robot.initial_positions[self.indices]
+            return initial
+        return per_joint(self.config.offset, self.names, f"{where}.offset")
+
+    def _limit(
+        self, robot: Robot, limit: PerJoint | None, described: list[float], where: str
+    ) -> Floats:
+        """Return limits, from the description where the spec has none; infinite if both lack."""
+        del robot  # Unused.
+        own = np.array([described[index] or np.inf for index in self.indices])
+        if limit is None:
+            return own
+        given = per_joint(limit, self.names, f"{where}.effort_limit", default=np.nan)
+        return np.where(np.isnan(given), own, given)
+
+    def _gains(self, value: PerJoint | None, name: str, default: float) -> Floats:
+        return per_joint(default if value is None else value, self.names, f"{self._where}.{name}")
+
+    @abstractmethod
+    def command(self, action: Floats) -> None:
+        """Take the action, limited to [-1, 1], shape (joints,), for this control step."""
+
+    def drive(self) -> None:
+        """Tell the engine what it needs before each of its steps; nothing by default."""
+        return
+
+
+class TorqueActuator(Actuator):
+    """Actions are torques."""
+
+    unit = "N m"
+
+    def __init__(self, robot: Robot, config: ActuatorConfig, where: str) -> None:
+        """Bind the engine call."""
+        super().__init__(robot, config, where)
+        self._send: Callable[..., None] = torque_setter(robot.world, robot.body, self.joints)
+        self._forces: list[float] = []
+        self._is_plain = not self.offset.any() and config.effort_limit is None
+
+    def command(self, action: Floats) -> None:
+        """Compute the torques."""
+        np.multiply(action, self.scale, out=self.torques)
+        if not self._is_plain:
+            self.torques += self.offset
+            if self.config.effort_limit is not None:
+                np.clip(self.torques, -self.effort_limit, self.effort_limit, out=self.torques)
+        self._forces = self.torques.tolist()
+
+    def drive(self) -> None:
+        """Apply the torques, which the engine forgets after each step."""
+        self._send(forces=self._forces)
+
+
+class VelocityActuator(Actuator):
+    """Actions are velocities, which the engine's motors hold."""
+
+    unit = "rad/s"
+
+    def command(self, action: Floats) -> None:
+        """Set the target velocities."""
+        self._robot.world.set_velocity_targets(
+            self._robot.body,
+            self.joints,
+            self.offset + self.scale * action,
+            np.minimum(self.effort_limit, _LARGE),
+        )
+
+
+class PositionActuator(Actuator):
+    """Actions are positions, which the engine's motors hold."""
+
+    unit = "rad"
+
+    def __init__(self, robot: Robot, config: ActuatorConfig, where: str) -> None:
+        """Resolve the gains."""
+        super().__init__(robot, config, where)
+        self.stiffness = self._gains(config.stiffness, "stiffness", 0.1)
+        self.damping = self._gains(config.damping, "damping", 1.0)
+        self._forces = np.minimum(self.effort_limit, _LARGE).tolist()
+
+    def command(self, action: Floats) -> None:
+        """Set the target positions."""
+        self._robot.world.set_position_targets(
+            self._robot.body,
+            self.joints,
+            self.offset + self.scale * action,
+            self._forces,
+            self.stiffness,
+            self.damping,
+        )
+
+
+class PDActuator(Actuator):
+    """Actions are positions; torques are computed from the error before each engine step."""
+
+    unit = "rad"
+
+    def __init__(self, robot: Robot, config: ActuatorConfig, where: str) -> None:
+        """Resolve the gains."""
+        super().__init__(robot, config, where)
+        self.stiffness = self._gains(config.stiffness, "stiffness", 0.0)
+        self.damping = self._gains(config.damping, "damping", 0.0)
+        self.targets: Floats = self.offset.copy()
+        """Positions aimed at [rad] or [m], shape (joints,)."""
+        self._reader = JointReader(robot.world, robot.body, self.joints)
+        self._send: Callable[..., None] = torque_setter(robot.world, robot.body, self.joints)
+
+    def command(self, action: Floats) -> None:
+        """Set the target positions."""
+        np.multiply(action, self.scale, out=self.targets)
+        self.targets += self.offset
+
+    def drive(self) -> None:
+        """Apply the limited torques for the present error."""
+        self._reader.read()
+        torques = self.stiffness * (self.targets - self._reader.positions)
+        torques -= self.damping * self._reader.velocities
+        np.clip(torques, -self.effort_limit, self.effort_limit, out=self.torques)
+        self._send(forces=self.torques.tolist())
+
+
+_LARGE = 1e6  # the engine takes no infinite force
+
+ACTUATORS: dict[str, type[Actuator]] = {
+    "torque": TorqueActuator,
+    "velocity": VelocityActuator,
+    "position": PositionActuator,
+    "pd": PDActuator,
+}
+"""Control modes of ``ActuatorConfig.control``."""

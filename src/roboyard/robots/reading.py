@@ -1,0 +1,167 @@
+"""How the record of a robot's state is filled: one function for each part of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+from roboyard.robots.robot import BASE, Robot
+from roboyard.sim import sampling
+
+if TYPE_CHECKING:
+    from roboyard.robots.state import RobotState
+
+JOINTS = "joints"
+LINKS = "links"
+BASE_POSE = "base"
+GROUND_CONTACTS = "ground_contacts"
+CONTACTS = "contacts"
+OBJECTS = "objects"
+PARTS = frozenset({JOINTS, LINKS, BASE_POSE, GROUND_CONTACTS, CONTACTS, OBJECTS})
+"""Parts of the record; only those that some term needs are read."""
+
+
+class Thing(NamedTuple):
+    """A link of some body that is not the robot, such as a target or a cube."""
+
+    body: int
+    """The engine's id of the body."""
+    link: int
+    """Index of the link, -1 for the base."""
+
+
+def bind_reads(
+    state: RobotState,
+    parts: frozenset[str],
+    grounds: Sequence[int],
+    things: Mapping[str, Thing],
+) -> list[Callable[[], None]]:
+    """Return one call for each part that is needed, with the engine calls bound to it."""
+    robot = state.robot
+    reads: list[Callable[[], None]] = []
+    if JOINTS in parts and robot.joints:
+        reads.append(_joint_read(state, robot))
+    if LINKS in parts and robot.link_names:
+        reads.append(_link_read(state, robot))
+    if BASE_POSE in parts:
+        reads.append(_base_read(state, robot, LINKS in parts))
+    if CONTACTS in parts:
+        reads.append(_contact_read(state, robot, frozenset(grounds)))
+    elif GROUND_CONTACTS in parts and grounds:
+        reads.append(_ground_read(state, robot, grounds))
+    if OBJECTS in parts:
+        reads += [_object_read(state, robot, name, thing) for name, thing in things.items()]
+    return reads
+
+
+def _joint_read(state: RobotState, robot: Robot) -> Callable[[], None]:
+    sample = sampling.joint_sampler(robot.world, robot.body, robot.joint_indices)
+    positions, velocities = state.joint_positions, state.joint_velocities
+    previous, fractions = state.previous_joint_velocities, state.joint_fractions
+    multiply, add = np.multiply, np.add
+    has_limits = robot.upper > robot.lower
+    span = np.where(has_limits, robot.upper - robot.lower, 1.0)
+    slope = np.where(has_limits, 2.0 / span, 0.0)
+    shift = np.where(has_limits, -2.0 * robot.lower / span - 1.0, 0.0)
+
+    def read() -> None:
+        rows = sample()
+        previous[:] = velocities
+        positions[:] = [row[0] for row in rows]
+        velocities[:] = [row[1] for row in rows]
+        state.motor_torques = [row[3] for row in rows]
+        multiply(positions, slope, out=fractions)
+        add(fractions, shift, out=fractions)
+
+    return read
+
+
+def _link_read(state: RobotState, robot: Robot) -> Callable[[], None]:
+    sample = sampling.link_sampler(robot.world, robot.body, range(len(robot.link_names)))
+
+    def read() -> None:
+        state.link_rows = rows = sample()
+        state.link_centers = [row[0] for row in rows]
+        state.link_orientations = [row[1] for row in rows]
+        state.link_velocities = [row[6] for row in rows]
+
+    return read
+
+
+def _base_read(state: RobotState, robot: Robot, links_are_read: bool) -> Callable[[], None]:
+    if robot.base_link == BASE:
+        return _body_base_read(state, robot)
+    link, euler = robot.base_link, sampling.euler_angles
+    sample = sampling.link_sampler(robot.world, robot.body, (link,))
+
+    def read() -> None:
+        row = state.link_rows[link] if links_are_read else sample()[0]
+        state.base_position, state.base_orientation = row[0], row[1]
+        state.base_velocity, state.base_angular_velocity = row[6], row[7]
+        state.base_euler = euler(row[1])
+
+    return read
+
+
+def _body_base_read(state: RobotState, robot: Robot) -> Callable[[], None]:
+    pose = sampling.pose_sampler(robot.world, robot.body)
+    velocity = sampling.velocity_sampler(robot.world, robot.body)
+    euler = sampling.euler_angles
+
+    def read() -> None:
+        state.base_position, state.base_orientation = pose()
+        state.base_velocity, state.base_angular_velocity = velocity()
+        state.base_euler = euler(state.base_orientation)
+
+    return read
+
+
+def _ground_read(state: RobotState, robot: Robot, grounds: Sequence[int]) -> Callable[[], None]:
+    samples = [sampling.contact_sampler(robot.world, robot.body, ground) for ground in grounds]
+    if len(samples) == 1:
+        (sample,) = samples
+
+        def read_one() -> None:
+            state.ground_contacts = {row[3] for row in sample()}
+
+        return read_one
+
+    def read() -> None:
+        state.ground_contacts = {row[3] for sample in samples for row in sample()}
+
+    return read
+
+
+def _contact_read(state: RobotState, robot: Robot, grounds: frozenset[int]) -> Callable[[], None]:
+    sample = sampling.contact_sampler(robot.world, robot.body)
+    body = robot.body
+
+    def read() -> None:
+        forces: dict[int, float] = {}
+        rows = sample()
+        for row in rows:
+            forces[row[3]] = forces.get(row[3], 0.0) + row[9]
+            if row[2] == body:
+                forces[row[4]] = forces.get(row[4], 0.0) + row[9]
+        state.contact_forces = forces
+        state.ground_contacts = {row[3] for row in rows if row[2] in grounds}
+
+    return read
+
+
+def _object_read(state: RobotState, robot: Robot, name: str, thing: Thing) -> Callable[[], None]:
+    if thing.link == BASE:
+        pose = sampling.pose_sampler(robot.world, thing.body)
+
+        def read_base() -> None:
+            state.objects[name] = pose()[0]
+
+        return read_base
+    sample = sampling.link_sampler(robot.world, thing.body, (thing.link,))
+
+    def read_link() -> None:
+        state.objects[name] = sample()[0][0]
+
+    return read_link

@@ -1,0 +1,181 @@
+"""The record of a robot's state, filled once per control step; terms read it and nothing else."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from roboyard.errors import SimulationError
+from roboyard.robots.reading import PARTS, Thing, bind_reads
+from roboyard.robots.robot import Robot
+from roboyard.sim import sampling
+from roboyard.sim.sampling import LinkRow
+from roboyard.sim.settings import Quaternion, Vector
+
+Floats = NDArray[np.float64]
+
+NO_LINKS: frozenset[int] = frozenset()
+_ORIGIN: Vector = (0.0, 0.0, 0.0)
+_UPRIGHT: Quaternion = (0.0, 0.0, 0.0, 1.0)
+
+
+class RobotState:
+    """What terms may know, filled by :meth:`read` in as few engine calls as possible.
+
+    Vectors are tuples of floats, in the world's frame unless said otherwise. Arrays of joints run
+    over ``robot.joint_names``; they are overwritten by the next read, so copy what you keep.
+    """
+
+    step = 0
+    """Control steps since the reset."""
+    base_position: Vector = _ORIGIN
+    """Centre of mass of the robot's base link [m]."""
+    base_orientation: Quaternion = _UPRIGHT
+    """Orientation of the robot's base link (x, y, z, w)."""
+    base_euler: Vector = _ORIGIN
+    """Roll, pitch and yaw of the base link [rad]."""
+    base_velocity: Vector = _ORIGIN
+    """Velocity of the base link's centre of mass [m/s]."""
+    base_angular_velocity: Vector = _ORIGIN
+    """Angular velocity of the base link [rad/s]."""
+    initial_base_position: Vector = _ORIGIN
+    """``base_position`` at the reset [m]."""
+    ground_contacts: frozenset[int] | set[int] = NO_LINKS
+    """Links that touch the ground; -1 is the base."""
+    previous_ground_contacts: frozenset[int] | set[int] = NO_LINKS
+    """Links that touched the ground one control step earlier; none at the reset."""
+
+    def __init__(
+        self,
+        robot: Robot,
+        *,
+        control_period: float,
+        grounds: Sequence[int] = (),
+        things: Mapping[str, Thing] | None = None,
+        parts: frozenset[str] = PARTS,
+    ) -> None:
+        """Prepare reading.
+
+        Args:
+            robot: The robot.
+            control_period: Simulated time of one control step [s].
+            grounds: Bodies that count as ground.
+            things: Objects beside the robot, by name.
+            parts: Which parts of the record to read.
+        """
+        size, num_links = len(robot.joints), len(robot.link_names)
+        self.robot = robot
+        self.control_period = control_period
+        """Simulated time of one control step [s]."""
+        self.joint_positions: Floats = robot.initial_positions.copy()
+        """Positions [rad] or [m], shape (joints,)."""
+        self.joint_velocities: Floats = np.zeros(size)
+        """Velocities [rad/s] or [m/s], shape (joints,)."""
+        self.previous_joint_velocities: Floats = np.zeros(size)
+        """Velocities one control step earlier."""
+        self.joint_fractions: Floats = np.zeros(size)
+        """Positions scaled to -1 at the lower and 1 at the upper limit; 0 without limits."""
+        self.motor_torques: list[float] = [0.0] * size
+        """Torques of the engine's motors in the last physics step [N m]; see also ``torques``."""
+        self.link_rows: Sequence[LinkRow] = ()
+        """The engine's rows on the links, from which the next three come."""
+        self.link_centers: list[Vector] = [_ORIGIN] * num_links
+        """Centres of mass of the links [m]."""
+        self.link_orientations: list[Quaternion] = [_UPRIGHT] * num_links
+        """Orientations of the links' inertial frames (x, y, z, w)."""
+        self.link_velocities: list[Vector] = [_ORIGIN] * num_links
+        """Velocities of the links' centres of mass [m/s]."""
+        self.contact_forces: dict[int, float] = {}
+        """Links that touch anything, and the sum of normal forces on each [N]."""
+        self.objects: dict[str, Vector] = dict.fromkeys(things or {}, _ORIGIN)
+        """Centres of mass of objects [m], by name."""
+        self.action: Floats = np.zeros(len(robot.actuated))
+        """The present action as it was given, not limited, shape (actions,)."""
+        self.previous_action: Floats = self.action
+        """The action one control step earlier."""
+        self._reads = bind_reads(self, parts, grounds, things or {})
+
+    @property
+    def torques(self) -> Floats:
+        """Torques that the actuators commanded last [N m] or [N], shape (actions,)."""
+        return np.concatenate([actuator.torques for actuator in self.robot.actuators])
+
+    def read(self) -> None:
+        """Fill the record from the world.
+
+        Raises:
+            SimulationError: The world is closed.
+        """
+        try:
+            for read in self._reads:
+                read()
+        except sampling.EngineFailure as error:
+            raise self.robot.world.failure("the robot's state cannot be read", error) from error
+
+    def begin(self) -> None:
+        """Fill the record at the start of an episode: nothing touches, nothing was done."""
+        self.step = 0
+        self.action = np.zeros(len(self.robot.actuated))
+        self.previous_action = self.action
+        self.read()
+        self.previous_joint_velocities[:] = self.joint_velocities
+        self.ground_contacts = self.previous_ground_contacts = NO_LINKS
+        self.contact_forces = {}
+        self.initial_base_position = self.base_position
+
+    def advance(self, action: Floats) -> None:
+        """Take over the action of the control step that begins."""
+        self.step += 1
+        self.previous_action = self.action
+        self.action = action
+        self.previous_ground_contacts = self.ground_contacts
+
+    def get_state(self) -> dict[str, Any]:
+        """Return the record's content, for a snapshot."""
+        return {name: _plain(getattr(self, name)) for name in _KEPT}
+
+    def set_state(self, state: Mapping[str, Any]) -> None:
+        """Take over what :meth:`get_state` returned.
+
+        Raises:
+            SimulationError: It is the state of another robot.
+        """
+        if len(state["joint_positions"]) != len(self.joint_positions):
+            raise SimulationError(
+                f"this snapshot is of a robot with {len(state['joint_positions'])} joints, but "
+                f"'{self.robot.name}' has {len(self.joint_positions)}."
+            )
+        for name in _ARRAYS:
+            getattr(self, name)[:] = state[name]
+        for name in ("action", "previous_action"):
+            setattr(self, name, np.array(state[name]))
+        for name in _VECTORS:
+            setattr(self, name, tuple(state[name]))
+        for name in _LISTS:
+            setattr(self, name, [tuple(row) for row in state[name]])
+        for name in ("ground_contacts", "previous_ground_contacts"):
+            setattr(self, name, frozenset(state[name]))
+        self.step = state["step"]
+        self.motor_torques = list(state["motor_torques"])
+        self.contact_forces = {int(link): force for link, force in state["contact_forces"]}
+        self.objects.update({name: tuple(row) for name, row in state["objects"].items()})
+
+
+_ARRAYS = ("joint_positions", "joint_velocities", "previous_joint_velocities", "joint_fractions")
+_VECTORS = ("base_position", "base_orientation", "base_euler", "base_velocity",
+            "base_angular_velocity", "initial_base_position")  # fmt: skip
+_LISTS = ("link_centers", "link_orientations", "link_velocities")
+_KEPT = (*_ARRAYS, *_VECTORS, *_LISTS, "ground_contacts", "previous_ground_contacts", "step",
+         "motor_torques", "contact_forces", "objects", "action", "previous_action")  # fmt: skip
+
+
+def _plain(value: object) -> object:
+    """Return sets as sorted lists, tables with number keys as lists of pairs."""
+    if isinstance(value, set | frozenset):
+        return sorted(value)
+    if isinstance(value, dict) and not all(isinstance(key, str) for key in value):
+        return [[key, item] for key, item in value.items()]
+    return value
