@@ -31,6 +31,10 @@ class ConflictError(StorageError):
     """The object changed since it was read; the stored one is untouched."""
 
 
+class DamagedError(StorageError):
+    """An object is there, but its content is not what was stored."""
+
+
 class ObjectInfo(NamedTuple):
     """What a store knows about one object."""
 

@@ -13,6 +13,7 @@ from roboyard.errors import StorageError
 from roboyard.storage.atomic import cannot, replaced_file
 from roboyard.storage.base import (
     Blob,
+    DamagedError,
     NotFoundError,
     ObjectInfo,
     already_exists,
@@ -177,7 +178,7 @@ class S3Store:
 
     def _verify(self, key: str, info: ObjectInfo, sha256: str) -> None:
         if info.sha256 is not None and info.sha256 != sha256:
-            raise StorageError(
+            raise DamagedError(
                 f"'{join_key(self.uri, key)}' is damaged: its SHA-256 is {sha256[:12]}..., "
                 f"it was stored as {info.sha256[:12]}.... Use an older copy, or upload it again."
             )

@@ -53,6 +53,13 @@ class Fault:
         return self.method in ("*", method) and re.search(self.match, target) is not None
 
 
+@dataclasses.dataclass
+class _Planned:
+    fault: Fault
+    times: int
+    after: int
+
+
 class FaultyS3:
     """An S3 server with one bucket; a context manager.
 
@@ -69,7 +76,7 @@ class FaultyS3:
         self.bucket = bucket
         self.requests: list[str] = []
         """Method and target of every request, in order of arrival."""
-        self._faults: list[Fault] = []
+        self._faults: list[_Planned] = []
         self._lock = threading.Lock()
         self._writes = threading.Lock()
         server = require("moto.server", "dev")
@@ -101,15 +108,16 @@ class FaultyS3:
         self._ask("PUT", f"/{self.bucket}")
         self.requests.clear()
 
-    def fail(self, fault: Fault, times: int = 1) -> None:
+    def fail(self, fault: Fault, times: int = 1, *, after: int = 0) -> None:
         """Let the next fitting requests fail.
 
         Args:
             fault: What goes wrong.
             times: How many requests.
+            after: How many fitting requests succeed before.
         """
         with self._lock:
-            self._faults.extend([fault] * times)
+            self._faults.append(_Planned(fault, times, after))
 
     def heal(self) -> None:
         """Forget the faults that have not happened yet."""
@@ -158,10 +166,14 @@ class FaultyS3:
 
     def _next_fault(self, method: str, target: str) -> Fault | None:
         with self._lock:
-            for fault in self._faults:
-                if fault.fits(method, target):
-                    self._faults.remove(fault)
-                    return fault
+            for planned in self._faults:
+                if not planned.fault.fits(method, target):
+                    continue
+                if planned.after:
+                    planned.after -= 1
+                elif planned.times:
+                    planned.times -= 1
+                    return planned.fault
         return None
 
     def _forward(self, environ: dict[str, Any], start: Callable[..., Any]) -> Iterable[bytes]:

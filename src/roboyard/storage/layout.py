@@ -1,0 +1,98 @@
+"""What stores know about the files of a run, so that nobody ever reads half a checkpoint.
+
+A checkpoint is a folder ``checkpoints/<step>/`` that holds ``MANIFEST.json``; without one it
+does not exist. So writers store the manifest last and remove it first, and readers look for
+it first.
+"""
+
+from __future__ import annotations
+
+import json
+import posixpath
+from collections.abc import Iterable
+from typing import NamedTuple
+
+from roboyard.storage.base import DamagedError, check_key, join_key
+from roboyard.storage.lease_record import LEASE_FILE
+
+MANIFEST = "MANIFEST.json"
+STATUS = "status.json"
+_CHECKPOINTS = "checkpoints"
+_LATER = ("videos", "report")
+
+
+class PartFacts(NamedTuple):
+    """What a manifest says about one file."""
+
+    size: int
+    """Length [bytes]."""
+    sha256: str
+    """SHA-256 in hexadecimal."""
+
+
+def checkpoint_of(key: str) -> str | None:
+    """Return the checkpoint folder that a file of a run belongs to, if any.
+
+    Example:
+        >>> checkpoint_of("checkpoints/000000002048/policy.safetensors")
+        'checkpoints/000000002048'
+    """
+    parts = key.split("/")
+    if len(parts) > 2 and parts[0] == _CHECKPOINTS and parts[1].isdecimal():
+        return f"{_CHECKPOINTS}/{parts[1]}"
+    return None
+
+
+def checkpoints_among(keys: Iterable[str]) -> list[str]:
+    """Return the complete checkpoint folders among a run's files, the newest first."""
+    folders = {folder for key in keys if (folder := checkpoint_of(key)) and is_manifest(key)}
+    return sorted(folders, key=step_of, reverse=True)
+
+
+def step_of(checkpoint: str) -> int:
+    """Return the control step of a checkpoint folder."""
+    return int(checkpoint.rpartition("/")[2])
+
+
+def is_manifest(key: str) -> bool:
+    """Return whether this file makes its folder a checkpoint."""
+    folder = checkpoint_of(key)
+    return folder is not None and key == f"{folder}/{MANIFEST}"
+
+
+def is_private(key: str) -> bool:
+    """Return whether a file is about who drives a run where, and never travels with it."""
+    return key == LEASE_FILE
+
+
+def upload_rank(key: str) -> int:
+    """Return when to store a file; lower ranks first.
+
+    What a checkpoint needs comes before its manifest, which comes before what can wait when
+    a machine is about to vanish; ``status.json``, which names the checkpoint, is the last.
+    """
+    if key == STATUS:
+        return 3
+    if is_manifest(key):
+        return 1
+    return 2 if key.partition("/")[0] in _LATER else 0
+
+
+def parse_manifest(data: bytes, checkpoint: str) -> dict[str, PartFacts]:
+    """Return the files of a checkpoint by their keys within the run.
+
+    Raises:
+        DamagedError: The manifest is damaged.
+    """
+    try:
+        files = json.loads(data)["files"].items()
+        return {
+            _key_in_run(checkpoint, name): PartFacts(int(facts["bytes"]), str(facts["sha256"]))
+            for name, facts in files
+        }
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise DamagedError(f"{checkpoint}/{MANIFEST} cannot be read ({error!r})") from error
+
+
+def _key_in_run(checkpoint: str, name: str) -> str:
+    return check_key(posixpath.normpath(join_key(checkpoint, name)))

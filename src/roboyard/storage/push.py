@@ -1,0 +1,199 @@
+"""A run directory, mirrored into a store while the run goes on."""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import NamedTuple
+
+from roboyard.errors import StorageError
+from roboyard.storage import atomic
+from roboyard.storage.base import ObjectInfo, Store, check_key, join_key
+from roboyard.storage.layout import (
+    MANIFEST,
+    checkpoint_of,
+    checkpoints_among,
+    is_manifest,
+    is_private,
+    upload_rank,
+)
+
+_log = logging.getLogger(__name__)
+
+
+class PushReport(NamedTuple):
+    """What one pass did."""
+
+    files: int
+    """Files that were stored."""
+    bytes: int
+    """Their length."""
+    unchanged: int
+    """Files that were stored already."""
+    removed: int
+    """Rotated checkpoints that were removed from the store."""
+
+
+class _Stamp(NamedTuple):
+    """Changes whenever a file does."""
+
+    size: int
+    mtime_ns: int
+    inode: int
+
+
+class Mirror:
+    """Brings a store up to date with a run directory, one pass at a time.
+
+    At every moment, also when the process is killed in the middle of a pass, the store holds
+    only checkpoints that are complete. Files that did not change are not sent again.
+    """
+
+    def __init__(self, folder: Path, store: Store, prefix: str = "", threads: int = 4) -> None:
+        """Prepare; nothing is read or sent yet.
+
+        Args:
+            folder: The run directory.
+            store: Where to.
+            prefix: The run's folder in the store; ``""`` if the store's URI is the run's.
+            threads: How many files travel at the same time.
+        """
+        self._folder = folder
+        self._store = store
+        self._prefix = prefix
+        self._threads = threads
+        self._sent: dict[str, _Stamp] = {}
+        self._remote: dict[str, ObjectInfo] | None = None
+        self._complete: set[str] = set()
+
+    @property
+    def uri(self) -> str:
+        """Where the run is in the store."""
+        return join_key(self._store.uri, self._prefix)
+
+    def push(self) -> PushReport:
+        """Send what changed since the last pass.
+
+        Not for several threads at once.
+
+        Raises:
+            StorageError: Something could not be stored; the next pass tries it again.
+        """
+        if self._remote is None:
+            self._remote = self._list()
+        local = dict(self._scan())
+        with ThreadPoolExecutor(self._threads, thread_name_prefix="push") as pool:
+            same = pool.map(self._is_same, local, local.values())
+            changed = [key for key, equal in zip(local, same, strict=True) if not equal]
+            self._invalidate(changed)
+            sent: dict[str, int] = {}
+            for rank in sorted({upload_rank(key) for key in changed}):
+                keys = list(self._sendable(changed, rank, sent))
+                sizes = pool.map(self._send, keys, [local[key] for key in keys])
+                sent |= {key: size for key, size in zip(keys, sizes, strict=True) if size >= 0}
+        self._complete |= {f for f in checkpoints_among(local) if f"{f}/{MANIFEST}" in self._sent}
+        removed = self._remove_rotated(set(checkpoints_among(local)))
+        unchanged = len(local) - len(changed)
+        return PushReport(len(sent), sum(sent.values()), unchanged, removed)
+
+    def _scan(self) -> Iterator[tuple[str, _Stamp]]:
+        """Yield the run's files, without those of checkpoints that are not complete."""
+        found = dict(_walk(self._folder))
+        complete = set(checkpoints_among(found))
+        for key, stamp in found.items():
+            folder = checkpoint_of(key)
+            if (folder is None or folder in complete) and not is_private(key):
+                yield key, stamp
+
+    def _list(self) -> dict[str, ObjectInfo]:
+        skip = len(self._prefix) + 1 if self._prefix else 0
+        return {info.key[skip:]: info for info in self._store.list(self._prefix)}
+
+    def _is_same(self, key: str, stamp: _Stamp) -> bool:
+        if self._sent.get(key) == stamp:
+            return True
+        known = self._remote.pop(key, None) if self._remote else None
+        if key in self._sent or known is None or known.size != stamp.size:
+            return False
+        stored = self._store.stat(self._full(key))
+        if stored is None or stored.sha256 is None:
+            return False
+        try:
+            same = atomic.sha256(self._folder / key) == stored.sha256
+        except FileNotFoundError:  # rotated meanwhile
+            return False
+        if same:
+            self._sent[key] = stamp
+        return same
+
+    def _invalidate(self, changed: Iterable[str]) -> None:
+        """Take away the manifests of checkpoints whose parts are about to be replaced."""
+        for folder in {checkpoint_of(key) for key in changed} - {None}:
+            manifest = f"{folder}/{MANIFEST}"
+            if self._store.stat(self._full(manifest)) is not None:
+                self._store.delete(self._full(manifest))
+                self._sent.pop(manifest, None)
+
+    def _sendable(self, changed: list[str], rank: int, sent: dict[str, int]) -> Iterator[str]:
+        """Yield the files of a rank; a manifest only if all changed parts were sent."""
+        unsent = [key for key in changed if key not in sent and not is_manifest(key)]
+        incomplete = {checkpoint_of(key) for key in unsent}
+        for key in changed:
+            if upload_rank(key) == rank and not (
+                is_manifest(key) and checkpoint_of(key) in incomplete
+            ):
+                yield key
+
+    def _send(self, key: str, stamp: _Stamp) -> int:
+        """Store one file and return its length, or -1 if it has vanished meanwhile."""
+        path = self._folder / key
+        try:
+            info = self._store.put(self._full(key), path)
+        except StorageError:
+            if path.exists():
+                raise
+            return -1
+        self._sent[key] = stamp
+        return info.size
+
+    def _remove_rotated(self, local: set[str]) -> int:
+        """Remove checkpoints that this mirror stored and that are no longer in the folder.
+
+        Only while another one is safe in the store: a folder that was wiped takes nothing
+        with it.
+        """
+        rotated = sorted(self._complete - local)
+        if not rotated or not self._complete & local:
+            return 0
+        for folder in rotated:
+            keys = [key for key in self._sent if checkpoint_of(key) == folder]
+            try:
+                for key in sorted(keys, key=is_manifest, reverse=True):
+                    self._store.delete(self._full(key))
+            except StorageError as error:
+                _log.warning("an old checkpoint stays in the store: %s", error)
+            self._complete.discard(folder)
+            for key in keys:
+                del self._sent[key]
+        return len(rotated)
+
+    def _full(self, key: str) -> str:
+        return join_key(self._prefix, key)
+
+
+def _walk(folder: Path) -> Iterator[tuple[str, _Stamp]]:
+    for parent, folders, names in os.walk(folder):
+        folders.sort()
+        for name in sorted(names):
+            path = Path(parent, name)
+            key = path.relative_to(folder).as_posix()
+            try:
+                status = path.stat(follow_symlinks=False)
+                check_key(key)
+            except (FileNotFoundError, StorageError):  # vanished, or a temporary file
+                continue
+            if path.is_file() and not path.is_symlink():
+                yield key, _Stamp(status.st_size, status.st_mtime_ns, status.st_ino)
