@@ -55,6 +55,17 @@ def test_validate_applies_overrides() -> None:
         run("config", "validate", CARTPOLE, "--set", "sed=7")
 
 
+def test_full_validation_creates_the_environment() -> None:
+    assert run("config", "validate", "--full", CARTPOLE).startswith(f"OK {CARTPOLE}: PPO on ")
+    with pytest.raises(ConfigError, match="unknown environment 'roboyard/SimplRobot-v0'"):
+        run("config", "validate", "--full", CARTPOLE, "--set", "env.id=roboyard/SimplRobot-v0")
+    with pytest.raises(ConfigError) as caught:
+        run("config", "validate", "--full", CONFIGS / "pendulum-sac.yaml", "--set",
+            "env.id=CartPole-v1")  # fmt: skip
+    assert str(caught.value).startswith(f"{CONFIGS / 'pendulum-sac.yaml'}: ")
+    assert "SAC" in str(caught.value)
+
+
 def test_show_prints_a_config_that_gives_the_same_run(tmp_path: Path) -> None:
     text = run("config", "show", CARTPOLE, "--set", "train.total_steps=1e4")
     copy = tmp_path / "copy.yaml"

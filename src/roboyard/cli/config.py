@@ -5,11 +5,14 @@ from __future__ import annotations
 import json
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from roboyard.errors import ConfigError
+from roboyard.errors import ConfigError, RoboyardError
+
+if TYPE_CHECKING:
+    from roboyard.config.schema import ExperimentConfig
 
 app = typer.Typer(help="Check, show and complete configs.", no_args_is_help=True)
 
@@ -23,9 +26,13 @@ _Overrides = Annotated[
 def validate(
     files: Annotated[list[Path], typer.Argument(help="YAML files.", show_default=False)],
     overrides: _Overrides = None,
+    full: Annotated[
+        bool, typer.Option("--full", help="Also create the environment and check that it fits.")
+    ] = False,
 ) -> None:
     """Check configs: every key, type, range and combination.
 
+    With --full, the environment is created once, and the algorithm must fit its spaces.
     Prints one line for each good file; all problems of all others, with file and line, and
     exit code 2.
 
@@ -33,7 +40,7 @@ def validate(
 
         roboyard config validate configs/cartpole.yaml
 
-        roboyard config validate my.yaml --set agent.hyperparameters.learning_rate=1e-4
+        roboyard config validate --full my.yaml --set agent.hyperparameters.learning_rate=1e-4
     """
     from roboyard.config.load import load
 
@@ -44,10 +51,27 @@ def validate(
         except ConfigError as error:
             problems.append(str(error))
             continue
+        try:
+            if full:
+                _check_environment(config)
+        except RoboyardError as error:
+            problems.append(f"{file}: {error}")
+            continue
         what = f"{config.agent.algorithm} on {config.env.id}"
         typer.echo(f"OK {file}: {what}, {config.train.total_steps:,} steps, seed {config.seed}")
     if problems:
         raise ConfigError("\n".join(problems))
+
+
+def _check_environment(config: ExperimentConfig) -> None:
+    from roboyard.agents.fit import check_fits
+    from roboyard.envs.factory import make_env
+
+    env = make_env(config.env)
+    try:
+        check_fits(config.agent, env.observation_space, env.action_space)
+    finally:
+        env.close()
 
 
 @app.command()
