@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -15,6 +16,7 @@ JOINT_KINDS = {
     pybullet.JOINT_PLANAR: "planar",
     pybullet.JOINT_FIXED: "fixed",
 }
+_MADE_UP_NAME = re.compile(r"^joint(fix)?\d*_\d+_\d+$")
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,4 +102,7 @@ def signature(client: int, body: int) -> list[str]:
     """Return names that tell this body's structure from another's."""
     base, name = pybullet.getBodyInfo(body, physicsClientId=client)
     joints = read_joints(client, body)
-    return [name.decode(), base.decode(), *(f"{joint.name}:{joint.kind}" for joint in joints)]
+    # Joints without a name in a MJCF file get one from a counter of the whole process.
+    names = [_MADE_UP_NAME.sub("unnamed", joint.name) for joint in joints]
+    kinds = [joint.kind for joint in joints]
+    return [name.decode(), base.decode(), *map(":".join, zip(names, kinds, strict=True))]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ctypes
+import ctypes.util
 import os
 import sys
 
@@ -44,12 +46,7 @@ def _open_direct() -> int:
 
 
 def _open_window() -> int:
-    # Without a display the engine would end the whole process.
-    if sys.platform.startswith("linux") and not os.environ.get("DISPLAY"):
-        raise SimulationError(
-            "the physics window cannot be opened: there is no display (DISPLAY is not set). "
-            "Use render_mode='rgb_array', which needs none."
-        )
+    _check_display()
     try:
         with captured_output():
             client: int = pybullet.connect(pybullet.GUI)
@@ -63,3 +60,33 @@ def _open_window() -> int:
             "the physics window cannot be opened. Use render_mode='rgb_array', which needs none."
         )
     return client
+
+
+def _check_display() -> None:
+    """Look for a display first: without one the engine would end the whole process.
+
+    Raises:
+        SimulationError: There is none.
+    """
+    if not sys.platform.startswith("linux"):
+        return
+    name = os.environ.get("DISPLAY")
+    why = f"DISPLAY is '{name}', where nothing answers" if name else "DISPLAY is not set"
+    if not (name and _answers(name)):
+        raise SimulationError(
+            f"the physics window cannot be opened: there is no display ({why}). "
+            "Use render_mode='rgb_array', which needs none."
+        )
+
+
+def _answers(display: str) -> bool:
+    library = ctypes.util.find_library("X11")
+    if library is None:
+        return False
+    x11 = ctypes.CDLL(library)
+    x11.XOpenDisplay.restype = ctypes.c_void_p
+    x11.XCloseDisplay.argtypes = [ctypes.c_void_p]
+    connection = x11.XOpenDisplay(display.encode())
+    if connection:
+        x11.XCloseDisplay(connection)
+    return bool(connection)

@@ -35,7 +35,7 @@ class Dynamics:
     """Physical properties of one link and the joint that moves it; None leaves one as it is."""
 
     mass: float | None = None
-    """Mass [kg]."""
+    """Mass [kg]; the inertia changes in proportion unless it is given too."""
     inertia: Vector | None = None
     """Principal moments of inertia [kg m^2]."""
     lateral_friction: float | None = None
@@ -91,6 +91,8 @@ class DynamicsLog:
         key = (body, link)
         if key not in self._originals:
             self._originals[key] = original_values(client, body, link)
+        if dynamics.mass is not None and dynamics.inertia is None:
+            values["localInertiaDiagonal"] = _inertia(self._originals[key], dynamics.mass)
         pybullet.changeDynamics(body, link, physicsClientId=client, **values)
         # A new table instead of an edit: saved states hold the old one.
         self.changes = {**self.changes, key: {**self.changes.get(key, {}), **values}}
@@ -114,6 +116,17 @@ class DynamicsLog:
             }
             pybullet.changeDynamics(*key, physicsClientId=client, **{**undone, **target})
         self.changes = saved
+
+
+def _inertia(originals: Values, mass: float) -> Vector:
+    """Return the link's inertia at another mass.
+
+    The engine would otherwise put in that of the collision shape, and lose the description's.
+    """
+    original = originals["mass"]
+    x, y, z = originals["localInertiaDiagonal"]  # type: ignore[misc]
+    factor = mass / original if original else 1.0  # type: ignore[operator]
+    return (x * factor, y * factor, z * factor)
 
 
 def original_values(client: int, body: int, link: int) -> Values:

@@ -30,19 +30,18 @@ def find_description(path: str | Path) -> Path:
 
 def load_urdf(  # noqa: PLR0917
     client: int,
-    path: str | Path,
+    file: Path,
     position: Vector,
     orientation: Quaternion,
     fixed_base: bool,
     scale: float,
     flags: int,
 ) -> int:
-    """Load a URDF file; return the body's id.
+    """Load a URDF file that exists; return the body's id.
 
     Raises:
-        RobotDescriptionError: The file is missing, is not a URDF, or the engine refuses it.
+        RobotDescriptionError: The file is not a URDF, or the engine refuses it.
     """
-    file = find_description(path)
     check_urdf(file)
     with captured_output() as output:
         try:
@@ -62,13 +61,12 @@ def load_urdf(  # noqa: PLR0917
     raise _refused(file, output.cause()) from failure
 
 
-def load_mjcf(client: int, path: str | Path, flags: int) -> tuple[int, ...]:
-    """Load a MJCF file; return the bodies' ids.
+def load_mjcf(client: int, file: Path, flags: int) -> tuple[int, ...]:
+    """Load a MJCF file that exists; return the bodies' ids.
 
     Raises:
-        RobotDescriptionError: The file is missing, is not MJCF, or the engine refuses it.
+        RobotDescriptionError: The file is not MJCF, or the engine refuses it.
     """
-    file = find_description(path)
     _parse(file, "mujoco", "MJCF")
     with captured_output() as output:
         try:

@@ -14,6 +14,7 @@ from roboyard.sim import loading, snapshot
 from roboyard.sim.bodies import BaseState, JointInfo, read_base, read_joints, signature
 from roboyard.sim.camera import Camera, Picture, take_picture
 from roboyard.sim.connection import connect
+from roboyard.sim.contacts import forget_contacts, has_compound_links
 from roboyard.sim.control import Motors, Numbers, as_list
 from roboyard.sim.dynamics import Dynamics, DynamicsLog
 from roboyard.sim.engine import EngineError, data_path, pybullet
@@ -32,8 +33,8 @@ class World:
     Joints are free after loading: no motor holds them until one is commanded. Everything that is
     set through this class is part of :meth:`save` and :meth:`snapshot`: states of bodies,
     contacts, motor commands, changed dynamics, gravity. A restored world goes on bit for bit
-    like the one that was saved. Forces and torques that wait for the next step are not part of
-    it, so save between steps.
+    like the one that was saved, as long as :attr:`restores_exactly`. Forces and torques that wait
+    for the next step are not part of it, so save between steps.
 
     Example:
         >>> with World() as world:
@@ -58,6 +59,7 @@ class World:
         self._dynamics = DynamicsLog()
         self._signatures: dict[int, list[str]] = {}
         self._saves: dict[int, Settings] = {}
+        self._has_compounds = False
         self.client = connect(self.config)
         self.set_gravity(self.config.gravity)
 
@@ -79,6 +81,15 @@ class World:
     def bodies(self) -> tuple[int, ...]:
         """Ids of the bodies, in the order in which they were loaded."""
         return tuple(self._signatures)
+
+    @property
+    def restores_exactly(self) -> bool:
+        """Whether a restored world goes on exactly like the saved one, contacts or not.
+
+        It does unless a link has several collision shapes; see ``sim.contacts``. What a restored
+        world does depends on the saved state alone in any case.
+        """
+        return not self._has_compounds
 
     def close(self) -> None:
         """Give everything back to the system; closing twice does no harm."""
@@ -135,7 +146,9 @@ class World:
         if flags is None:
             flags = pybullet.URDF_USE_INERTIA_FROM_FILE
         with self._engine(f"'{path}' cannot be loaded") as client:
-            body = loading.load_urdf(client, path, position, orientation, fixed_base, scale, flags)
+            file = loading.find_description(path)
+            body = loading.load_urdf(client, file, position, orientation, fixed_base, scale, flags)
+            self._has_compounds |= has_compound_links(file)
             self._adopt(body)
             return body
 
@@ -147,7 +160,9 @@ class World:
             SimulationError: The world is closed.
         """
         with self._engine(f"'{path}' cannot be loaded") as client:
-            bodies = loading.load_mjcf(client, path, flags)
+            file = loading.find_description(path)
+            bodies = loading.load_mjcf(client, file, flags)
+            self._has_compounds |= has_compound_links(file)
             for body in bodies:
                 self._adopt(body)
             return bodies
@@ -350,6 +365,8 @@ class World:
             self.set_gravity(saved.gravity)
         self._dynamics.restore(self.client, saved.dynamics)
         self._motors.restore(self.client, saved.motors)
+        if self._has_compounds:
+            forget_contacts(self.client, self._signatures)
 
     def snapshot(self) -> bytes:
         """Return the state as bytes, good in any process that loads the same bodies."""
