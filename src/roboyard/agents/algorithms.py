@@ -17,7 +17,8 @@ ACTION_SPACES: dict[str, tuple[str, ...]] = {
     "PPO": ANY_ACTION,
     "A2C": ANY_ACTION,
     "TRPO": ANY_ACTION,
-    "RecurrentPPO": ANY_ACTION,
+    # sb3-contrib's recurrent buffer hands whole numbers to a loss that takes floats.
+    "RecurrentPPO": ("Box", "Discrete", "MultiDiscrete"),
     "ARS": ("Box", "Discrete"),
     "SAC": ("Box",),
     "TD3": ("Box",),

@@ -101,10 +101,10 @@ def _check_observation_space(
 ) -> None:
     name = algorithm_name(config)
     if isinstance(observation_space, spaces.Dict):
-        if family(cls) == "ARS":
+        if family(cls) in ("ARS", "CrossQ"):
             raise ConfigError(
-                f"agent.algorithm {name} cannot read Dict observations. Algorithms that can: "
-                "PPO, A2C, TRPO, RecurrentPPO, SAC, TD3, TQC, CrossQ. Or flatten them with "
+                f"agent.algorithm {name} cannot read Dict observations. Algorithms that can: PPO, "
+                "A2C, TRPO, RecurrentPPO, SAC, TD3, TQC. Or flatten them with "
                 "gymnasium.wrappers.FlattenObservation."
             )
         parts = dict(observation_space.spaces)
