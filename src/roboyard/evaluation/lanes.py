@@ -147,10 +147,12 @@ def take_rows(observations: VecEnvObs, rows: Sequence[int]) -> VecEnvObs:
 def checked_actions(
     answer: object, count: int, space: gymnasium.Space[Any], name: str
 ) -> NDArray[Any]:
-    """Return a policy's answer as an array of shape ``(count, *space.shape)``.
+    """Return a policy's answer as actions of the space, shape ``(count, *space.shape)``.
+
+    Continuous actions are clipped to the space's bounds, as SB3's own policies do.
 
     Raises:
-        PolicyError: It is not numeric, of another shape, or not finite.
+        PolicyError: It is not numeric, of another shape, not finite, or not in the space.
     """
     try:
         actions = np.asarray(answer, dtype=np.float64)
@@ -159,13 +161,17 @@ def checked_actions(
     wanted = (count, *(space.shape or ()))
     if actions.shape != wanted:
         raise PolicyError(
-            f"policy '{name}' returned actions of shape {actions.shape[1:]} for "
-            f"{actions.shape[0] if actions.ndim else 0} of {count} observations; "
-            f"the environment's action space is {space}, so each has shape {wanted[1:]}."
+            f"policy '{name}' returned actions of shape {actions.shape} for {count} observations; "
+            f"they must be of shape {wanted}, as the environment's action space is {space}."
         )
-    if not np.isfinite(actions).all():
-        raise PolicyError(
-            f"policy '{name}' returned an action that is not finite: "
-            f"{actions[~np.isfinite(actions).reshape(count, -1).all(axis=1)][0]}."
-        )
+    finite = np.isfinite(actions).reshape(count, -1).all(axis=1)
+    if not finite.all():
+        bad = actions[~finite][0]
+        raise PolicyError(f"policy '{name}' returned an action that is not finite: {bad}.")
+    if isinstance(space, gymnasium.spaces.Box):
+        clipped: NDArray[Any] = np.clip(np.asarray(answer), space.low, space.high)
+        return clipped
+    for action in actions:
+        if not space.contains(action.astype(space.dtype)) or (action % 1).any():
+            raise PolicyError(f"policy '{name}' returned action {action}, which is not in {space}.")
     return np.asarray(answer)

@@ -1,0 +1,208 @@
+"""From a text to a policy: a run, a bundle, a baseline, or the user's own function."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, Literal, NamedTuple, cast
+
+import gymnasium
+from stable_baselines3.common.type_aliases import PolicyPredictor
+
+from roboyard.config.schema import EnvConfig
+from roboyard.envs.factory import make_env
+from roboyard.errors import ConfigError, PolicyError
+from roboyard.evaluation.scripted import FunctionPolicy, RandomPolicy, ZeroPolicy
+from roboyard.policies.bundle import PolicyBundle
+from roboyard.registry import resolve_entry, suggest
+
+Which = Literal["best", "last"]
+"""Which of a run's policies."""
+
+_FOREIGN_CODE = re.compile(r"[\w.]+:[\w.]+")
+
+ACCEPTED = (
+    "a run directory, a policy bundle (.zip), 'random', 'zero', or 'module:function' "
+    "(a function from one observation to one action)"
+)
+
+
+class Subject(NamedTuple):
+    """What is to be evaluated, and where."""
+
+    policy: PolicyPredictor
+    env: EnvConfig
+    label: str
+
+
+def resolve_policy(
+    spec: str | Path,
+    env: EnvConfig | None = None,
+    *,
+    which: Which = "best",
+    seed: int = 0,
+    trust_code: bool = False,
+) -> PolicyPredictor:
+    """Return the policy that a text names.
+
+    Args:
+        spec: ``"random"``, ``"zero"``, ``"module:function"``, a run directory or a bundle file.
+        env: The environment, needed by ``"random"`` and ``"zero"`` for its action space.
+        which: A run directory's best or its last policy.
+        seed: Seed of ``"random"``.
+        trust_code: Whether ``"module:Class"`` code that a bundle file names may be imported; for
+            a run directory, which is yours, it always may.
+
+    Raises:
+        ConfigError: The text names nothing, or ``env`` is needed and missing.
+        PolicyError: The run has no policy yet, or the bundle is damaged.
+    """
+    if _is_file(spec):
+        bundle = PolicyBundle.read(policy_file(Path(spec), which))
+        return bundle.policy(trust_code=trust_code or Path(spec).is_dir())
+    return _named_policy(str(spec), env, seed)
+
+
+def resolve_subject(
+    spec: str | Path,
+    env: EnvConfig | None = None,
+    *,
+    which: Which = "best",
+    seed: int = 0,
+    trust_code: bool = False,
+) -> Subject:
+    """Return the policy that a text names and the environment to run it in.
+
+    Args:
+        spec: As for ``resolve_policy``.
+        env: The environment; by default the one that the policy was trained in.
+        which: A run directory's best or its last policy.
+        seed: Seed of ``"random"``.
+        trust_code: Whether ``"module:Class"`` code that a bundle file names may be imported; for
+            a run directory, which is yours, it always may.
+
+    Raises:
+        ConfigError: The text names nothing, or ``env`` is needed and missing.
+        PolicyError: The run has no policy yet, or the bundle is damaged.
+    """
+    if _is_file(spec):
+        file = policy_file(Path(spec), which)
+        bundle = PolicyBundle.read(file)
+        trusted = trust_code or Path(spec).is_dir()
+        if env is None and not trusted:
+            _refuse_foreign_code(bundle.config.env, file)
+        return Subject(bundle.policy(trust_code=trusted), env or bundle.config.env, str(file))
+    policy = _named_policy(str(spec), env, seed)
+    if env is None:
+        raise _environment_needed(str(spec))
+    return Subject(policy, env, str(spec))
+
+
+def policy_file(path: Path, which: Which = "best") -> Path:
+    """Return the bundle file that a run directory or bundle path stands for.
+
+    The last policy stands in for a best one that does not exist yet.
+
+    Raises:
+        ConfigError: The folder is not a run directory.
+        PolicyError: The run has no policy yet.
+    """
+    if not path.is_dir():
+        return path
+    names = ("best.zip", "last.zip") if which == "best" else ("last.zip",)
+    for name in names:
+        if (path / "policy" / name).is_file():
+            return path / "policy" / name
+    if not (path / "config.yaml").is_file():
+        raise ConfigError(
+            f"'{path}' is a folder but not a run directory (it has no config.yaml). Give the "
+            "folder that 'roboyard train' printed, such as runs/cartpole/20260101-120000."
+        )
+    if which == "last" and (path / "policy" / "best.zip").is_file():
+        raise PolicyError(f"run '{path}' has no last policy yet, only a best one: use 'best'.")
+    raise PolicyError(
+        f"run '{path}' has no policy yet (it is {_state(path)}). A policy is written at the first "
+        "evaluation or checkpoint: wait for it, or continue the run with "
+        f"'roboyard train {path} --resume'."
+    )
+
+
+def _refuse_foreign_code(env: EnvConfig, file: Path) -> None:
+    """Refuse an environment by which a bundle could run any importable function.
+
+    Raises:
+        PolicyError: The environment's record names code.
+    """
+    for text in _texts([env.id, env.kwargs]):
+        if _FOREIGN_CODE.fullmatch(text):
+            raise PolicyError(
+                f"'{file}' says that its environment needs the code '{text}', which is not "
+                "imported from a bundle. Name a config with the environment (--config), or pass "
+                "trust_code=True (--trust-code) if you trust where the bundle comes from."
+            )
+
+
+def _texts(value: object) -> Iterator[str]:
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, Mapping):
+        for item in value.items():
+            yield from _texts(item)
+    elif isinstance(value, list | tuple):
+        for item in value:
+            yield from _texts(item)
+
+
+def _named_policy(spec: str, env: EnvConfig | None, seed: int) -> PolicyPredictor:
+    if spec in ("random", "zero"):
+        if env is None:
+            raise _environment_needed(spec)
+        space = _action_space(env)
+        return RandomPolicy(space, seed) if spec == "random" else ZeroPolicy(space)
+    if ":" in spec and "://" not in spec:
+        return _user_policy(spec)
+    kind = "does not exist" if "/" in spec or spec.endswith(".zip") else "is not a policy"
+    raise ConfigError(f"'{spec}' {kind}. Give {ACCEPTED}.{suggest(spec, ('random', 'zero'))}")
+
+
+def _user_policy(spec: str) -> PolicyPredictor:
+    target = resolve_entry(spec, "policy")
+    if isinstance(target, type) and hasattr(target, "predict"):
+        target = target()
+    if hasattr(target, "predict"):
+        return cast("PolicyPredictor", target)
+    if not callable(target):
+        raise ConfigError(
+            f"policy '{spec}' is a {type(target).__name__}. It must be a function from one "
+            "observation to one action, or an object with a predict method."
+        )
+    return FunctionPolicy(target, spec)
+
+
+def _action_space(env: EnvConfig) -> gymnasium.Space[Any]:
+    made = make_env(env)
+    try:
+        return made.action_space
+    finally:
+        made.close()
+
+
+def _environment_needed(spec: str) -> ConfigError:
+    return ConfigError(
+        f"policy '{spec}' does not say in which environment it runs. Name a config that does, "
+        "with --config or the env argument."
+    )
+
+
+def _is_file(spec: str | Path) -> bool:
+    return isinstance(spec, Path) or Path(spec).exists()
+
+
+def _state(run: Path) -> str:
+    try:
+        status = json.loads((run / "status.json").read_text())
+        return f"{status['state']} at step {status['step']}"
+    except (OSError, ValueError, KeyError, TypeError):
+        return "not started"
