@@ -61,7 +61,8 @@ def make_env(config: EnvConfig, *, render_mode: str | None = None) -> gymnasium.
         env = _call(config.id, _gymnasium_maker(spec, config.max_episode_steps), kwargs)
         return _checked(config.id, env)
     env = _checked(config.id, _call(config.id, creator, kwargs))
-    env.spec = env.spec or spec
+    if spec is not None and env.spec is None:  # a wrapper's cannot be set
+        env.spec = spec
     limit = config.max_episode_steps or (spec.max_episode_steps if spec else None)
     return env if limit is None else _with_limit(env, limit)
 
