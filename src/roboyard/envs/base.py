@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 import time
 from abc import ABC, abstractmethod
@@ -12,10 +13,14 @@ import gymnasium
 import numpy as np
 from numpy.typing import NDArray
 
+from roboyard.envs.replay import EpisodeLog
 from roboyard.errors import ConfigError, SimulationError
 from roboyard.registry import suggest
 from roboyard.sim import Camera, World, WorldConfig
 from roboyard.sim.snapshot import pack, unpack
+from roboyard.sim.state import read_motion
+
+logger = logging.getLogger(__name__)
 
 ObservationT = TypeVar("ObservationT")
 ActionT = TypeVar("ActionT")
@@ -38,7 +43,7 @@ class BaseRobotEnv(gymnasium.Env[ObservationT, ActionT], ABC, Generic[Observatio
     - ``_info()``: return a new dictionary of further results.
     - ``_simulate()``: step the world ``self.substeps`` times.
     - ``_python_state()`` and ``_set_python_state(state)``: what the subclass keeps in attributes
-      from one step to the next, so that a snapshot holds it.
+      from one step to the next, so that a snapshot holds it; usable as soon as it is loaded.
     - ``_camera()``: where :meth:`render` looks from.
 
     A reset restores the state right after loading, which takes microseconds; nothing is reloaded.
@@ -96,6 +101,7 @@ class BaseRobotEnv(gymnasium.Env[ObservationT, ActionT], ABC, Generic[Observatio
             self._load()
             self._check_spaces()
             self._just_loaded = self.world.save()
+            self._log = None if self.world.restores_exactly else EpisodeLog()
         except BaseException:
             self.world.close()
             raise
@@ -129,6 +135,9 @@ class BaseRobotEnv(gymnasium.Env[ObservationT, ActionT], ABC, Generic[Observatio
         """Start an episode; see Gymnasium."""
         if seed is not None:
             super().reset(seed=seed)
+        if self._log is not None:
+            generator = self.np_random.bit_generator.state
+            self._log.begin(generator, self._python_state(), options or {})
         self.world.restore(self._just_loaded)
         self._elapsed = 0
         self._reset(options or {})
@@ -142,6 +151,8 @@ class BaseRobotEnv(gymnasium.Env[ObservationT, ActionT], ABC, Generic[Observatio
         """
         if self._elapsed < 0:
             raise SimulationError("step() was called before reset(). Call reset() first.")
+        if self._log is not None:
+            self._log.add(action)
         self._apply(action)
         self._simulate()
         self._elapsed += 1
@@ -175,15 +186,20 @@ class BaseRobotEnv(gymnasium.Env[ObservationT, ActionT], ABC, Generic[Observatio
             "environment": type(self).__qualname__,
             "control_period": self.control_period,
             "world": self.world.snapshot(),
+            "motion": read_motion(self.world),
             "generator": self.np_random.bit_generator.state,
             "seed": self._np_random_seed,
             "elapsed": self._elapsed,
             "python": self._python_state(),
+            "episode": self._log and self._log.to_record(),
         }
         return pack("environment", state)
 
     def restore(self, data: bytes) -> None:
         """Go to the state of a :meth:`snapshot`.
+
+        Where a link has several collision shapes, this repeats the episode's actions, because the
+        engine cannot restore all contacts.
 
         Raises:
             SimulationError: The bytes are damaged, or belong to another environment.
@@ -199,10 +215,26 @@ class BaseRobotEnv(gymnasium.Env[ObservationT, ActionT], ABC, Generic[Observatio
                     "Restore it into the environment that it was taken from."
                 )
         self.world.load_snapshot(state["world"])
+        if state["episode"] and state["elapsed"] >= 0:
+            self._repeat(EpisodeLog.from_record(state["episode"]))
+            if read_motion(self.world) != state["motion"]:
+                logger.warning("the restored episode is close to the saved one, but not the same")
+                self.world.load_snapshot(state["world"])
         self.np_random.bit_generator.state = state["generator"]
         self._np_random_seed = state["seed"]
         self._elapsed = state["elapsed"]
         self._set_python_state(state["python"])
+
+    def _repeat(self, log: EpisodeLog) -> None:
+        self.np_random.bit_generator.state = log.generator
+        self._set_python_state(log.python_state)
+        mode, self.render_mode = self.render_mode, None
+        try:
+            self.reset(options=log.options)
+            for action in log.actions:
+                self.step(action)
+        finally:
+            self.render_mode = mode
 
     # Hooks.
 

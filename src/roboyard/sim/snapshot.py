@@ -60,7 +60,7 @@ def unpack(kind: str, data: bytes) -> dict[str, Any]:
             "use an earlier one."
         )
     header_end = _PREFIX + int.from_bytes(rest[:8], "little")
-    header = json.loads(data[_PREFIX:header_end])
+    header: dict[str, Any] = json.loads(data[_PREFIX:header_end])
     if header["kind"] != kind:
         raise SimulationError(f"this is a snapshot of a {header['kind']}, not of a {kind}.")
     state: dict[str, Any] = _decode(header["state"], data, header_end)
