@@ -2,29 +2,26 @@
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+import logging
+from collections.abc import Sequence
+from functools import partial
 from typing import Literal
 
 import gymnasium
-from stable_baselines3.common.vec_env import DummyVecEnv, SubprocVecEnv, VecEnv
+from stable_baselines3.common.vec_env import DummyVecEnv, VecEnv
 
 from roboyard.config.schema import EnvConfig
 from roboyard.envs.factory import make_env
-from roboyard.errors import ConfigError, TrainingError
+from roboyard.envs.shared import (
+    InfoMode,
+    available_cores,
+    choose_workers,
+    measure_step_cost,
+)
+from roboyard.envs.vector_shared import SharedMemoryVecEnv
+from roboyard.errors import ConfigError
 
-
-@dataclass(frozen=True)
-class EnvMaker:
-    """Creates one copy; can be sent to another process."""
-
-    config: EnvConfig
-    render_mode: str | None = None
-
-    def __call__(self) -> gymnasium.Env:
-        """Create the environment."""
-        return make_env(self.config, render_mode=self.render_mode)
+_logger = logging.getLogger(__name__)
 
 
 def make_vec_env(
@@ -34,16 +31,21 @@ def make_vec_env(
     seeds: Sequence[int],
     workers: int | Literal["auto"] = "auto",
     render_mode: str | None = None,
+    infos: InfoMode = "all",
 ) -> VecEnv:
     """Create ``num_envs`` copies of an environment.
+
+    The number of workers changes how fast the copies step, and nothing else: trajectories are
+    the same, seed for seed and bit for bit.
 
     Args:
         config: The environment; its own ``num_envs`` and ``workers`` are not looked at.
         num_envs: How many copies.
         seeds: Copy ``i`` is seeded with ``seeds[i]`` at the first reset.
-        workers: Worker processes; 0 steps all copies in this process, which is best for cheap
-            environments and is what ``"auto"`` chooses.
+        workers: Worker processes, each of which steps a block of copies; 0 steps all of them in
+            this process; ``"auto"`` measures the environment and takes what is fastest.
         render_mode: As in Gymnasium.
+        infos: With workers, whether all infos reach this process or only those of episode ends.
 
     Raises:
         ConfigError: The environment cannot be created, or the number of seeds is wrong.
@@ -54,21 +56,38 @@ def make_vec_env(
             f"{len(seeds)} seeds were given for {num_envs} environments; "
             "give one seed for each, and at least one environment."
         )
-    maker = EnvMaker(config, render_mode)
-    makers: list[Callable[[], gymnasium.Env]] = [maker] * num_envs
-    env = DummyVecEnv(makers) if workers in ("auto", 0) else _start_workers(maker, num_envs)
+    # Not a lambda or a class of this module: unpickling it must not import torch into workers.
+    maker = partial(make_env, config, render_mode=render_mode)
+    makers = [maker] * num_envs
+    count = resolve_workers(config, num_envs) if workers == "auto" else workers
+    env: VecEnv
+    if count == 0:
+        env = DummyVecEnv([*makers])
+    else:
+        env = SharedMemoryVecEnv(makers, workers=count, infos=infos)
     env._seeds = [int(seed) for seed in seeds]  # VecEnv.seed() allows only seed, seed + 1, ...
     return env
 
 
-def _start_workers(maker: EnvMaker, num_envs: int) -> VecEnv:
-    # Created here first, so that a mistake is told in words and not by a dead process.
-    maker().close()
-    method = "forkserver" if sys.platform != "win32" else "spawn"
-    try:
-        return SubprocVecEnv([maker] * num_envs, start_method=method)
-    except (EOFError, ConnectionError) as error:
-        raise TrainingError(
-            f"a worker process for '{maker.config.id}' died while it started; its own message "
-            "stands above. Set env.workers to 0 to see it in this process."
-        ) from error
+def resolve_workers(config: EnvConfig, num_envs: int) -> int:
+    """Return how many workers ``"auto"`` stands for on this machine; 0 for none.
+
+    A throwaway copy is timed for a twentieth of a second, where there is anything to choose.
+
+    Raises:
+        ConfigError: The environment cannot be created.
+    """
+    cores = available_cores()
+    if num_envs == 1 or cores == 1:
+        return 0
+    maker: partial[gymnasium.Env] = partial(make_env, config)
+    cost = measure_step_cost(maker)
+    workers = choose_workers(cores=cores, num_envs=num_envs, step_cost=cost)
+    _logger.info(
+        "env.workers: auto is %d (%d environments, %.0f us a step, %d cores)",
+        workers,
+        num_envs,
+        cost * 1e6,
+        cores,
+    )
+    return workers

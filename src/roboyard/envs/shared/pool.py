@@ -166,20 +166,23 @@ class WorkerPool:
                 f"{len(actions)} actions were given for {self.num_envs} environments; "
                 "give one for each."
             )
-        shared = self._arrays.actions
-        if (
-            shared is not None
-            and isinstance(actions, np.ndarray)
-            and actions.dtype == shared.dtype
-            and actions.shape == shared.shape
-        ):
-            shared[...] = actions
+        if self._share(actions):
             for worker in self._workers:
                 self._request(worker, None)
         else:  # passed on as they are, so that no conversion makes a difference
             for worker in self._workers:
                 part = actions[worker.block.start : worker.block.stop]
                 self._request(worker, dump_by_value(("step", part)))
+
+    def _share(self, actions: NDArray[Any] | Sequence[Any]) -> bool:
+        """Write actions into shared memory, if that changes nothing about them."""
+        shared = self._arrays.actions
+        if shared is None or not isinstance(actions, np.ndarray):
+            return False
+        if actions.dtype != shared.dtype or actions.shape != shared.shape:
+            return False
+        shared[...] = actions
+        return True
 
     def step_wait(self) -> StepResult:
         """Wait for the step and return copies of its results.
@@ -198,14 +201,8 @@ class WorkerPool:
                 infos[note.env_index] = note.info
                 if note.reset_info is not None:
                     reset_infos[note.env_index] = note.reset_info
-        arrays = self._arrays
-        return StepResult(
-            self._read_observations(),
-            arrays.rewards.copy(),
-            arrays.dones.copy(),
-            infos,
-            reset_infos,
-        )
+        rewards, dones = self._arrays.rewards.copy(), self._arrays.dones.copy()
+        return StepResult(self._read_observations(), rewards, dones, infos, reset_infos)
 
     def call(self, name: str, indices: Sequence[int], *arguments: object) -> list[Any]:
         """Call one of :data:`calls.CALLS` on some environments; returns results in that order.
@@ -234,6 +231,7 @@ class WorkerPool:
         """End the workers; more than once, or after a failure, does no harm."""
         self._pending.clear()
         self._end()
+        self._release_memory()
 
     def _begin(self, doing: str) -> None:
         if self.closed:
@@ -306,6 +304,12 @@ class WorkerPool:
         self._pending.clear()
         if self._end.detach():
             _shut_down(self._workers, os.getpid(), _FAILED_CLOSE_S)
+        self._release_memory()
+
+    def _release_memory(self) -> None:
+        # At once, not with the pool: the traceback of an error may hold the pool for long.
+        for name in ("_arrays", "_progress"):
+            self.__dict__.pop(name, None)
 
     def _read_observations(self) -> Observations:
         return {key: array.copy() for key, array in self._arrays.observations.items()}
