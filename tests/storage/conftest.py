@@ -14,16 +14,15 @@ from roboyard.testing.faulty_s3 import FaultyS3
 
 @pytest.fixture(scope="session")
 def s3_server() -> Iterator[FaultyS3]:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("AWS_ACCESS_KEY_ID", "test")
-        patch.setenv("AWS_SECRET_ACCESS_KEY", "test")
-        patch.setenv("AWS_EC2_METADATA_DISABLED", "true")
-        with FaultyS3("bucket") as server:
-            yield server
+    with FaultyS3("bucket") as server:
+        yield server
 
 
 @pytest.fixture
-def s3(s3_server: FaultyS3) -> FaultyS3:
+def s3(s3_server: FaultyS3, monkeypatch: pytest.MonkeyPatch) -> FaultyS3:
+    monkeypatch.delenv("AWS_PROFILE", raising=False)
+    for name, value in s3_server.environment.items():
+        monkeypatch.setenv(name, value)
     s3_server.reset()
     return s3_server
 

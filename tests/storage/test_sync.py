@@ -16,10 +16,11 @@ from roboyard.storage.background import BackgroundMirror
 from roboyard.storage.base import NotFoundError, Store
 from roboyard.storage.fenced import FencedStore
 from roboyard.storage.layout import checkpoints_among
-from roboyard.storage.lease import Lease, LeaseLostError
+from roboyard.storage.lease import Lease, LeaseHeldError, LeaseLostError
 from roboyard.storage.local import LocalStore
 from roboyard.storage.pull import pull
 from roboyard.storage.push import Mirror
+from roboyard.storage.remote import RemoteRun
 from roboyard.testing.faulty_s3 import Fault, FaultyS3
 
 RUN = "ant/r1"
@@ -239,6 +240,35 @@ def test_a_lost_lease_stops_the_mirror(run: Path, tmp_path: Path) -> None:
     with pytest.raises(LeaseLostError):
         mirror.push()
     assert store.get(f"{RUN}/metrics.jsonl").data == b"{}\n"
+
+
+def test_another_machine_continues_from_the_uri_alone(
+    run: Path, make_s3_store, tmp_path: Path
+) -> None:
+    for name in ("status.json", "lease.json"):
+        (run / name).unlink()
+    there = tmp_path / "machine-2"
+    with RemoteRun.open(make_s3_store("runs/ant/r1"), run, owner="machine 1") as first:
+        assert (first.pulled.checkpoint, first.lease.epoch) == (None, 1)
+        with pytest.raises(LeaseHeldError, match=r"runs/ant/r1' is being driven.*'machine 1'"):
+            RemoteRun.open(make_s3_store("runs/ant/r1"), there)
+        assert not there.exists()
+    with RemoteRun.open(make_s3_store("runs/ant/r1"), there) as second:
+        assert (second.pulled.checkpoint, second.lease.epoch) == (200, 2)
+        checkpoint(there, 300)
+        second.request_push()
+    assert pull(make_s3_store("runs/ant/r1"), "", tmp_path / "look").checkpoint == 300
+
+
+def test_files_that_were_not_sent_yet_are_not_overwritten(run: Path, any_store: Store) -> None:
+    with RemoteRun.open(any_store, run):
+        pass
+    checkpoint(run, 300)
+    (run / "metrics.jsonl").write_text("{}\n{}\n")
+    with RemoteRun.open(any_store, run) as again:
+        assert again.pulled.files == 0
+        assert (run / "metrics.jsonl").read_text() == "{}\n{}\n"
+    assert any_store.get("metrics.jsonl").data == b"{}\n{}\n"
 
 
 @pytest.fixture
