@@ -7,7 +7,7 @@ from typing import Any
 
 from gymnasium import spaces
 from stable_baselines3.common.preprocessing import is_image_space, is_image_space_channels_first
-from stable_baselines3.common.vec_env import VecTransposeImage
+from stable_baselines3.common.vec_env import VecEnv, VecTransposeImage
 
 AnySpace = spaces.Space[Any]
 """Any Gymnasium space."""
@@ -25,3 +25,29 @@ def network_space(observation_space: AnySpace) -> AnySpace:
     ):
         return VecTransposeImage.transpose_space(observation_space)
     return observation_space
+
+
+def channels_first(env: VecEnv) -> VecEnv:
+    """Wrap environments whose images have their channels last; others are returned as they are.
+
+    An agent does this itself, but outside of a ``VecNormalize``, and a replay buffer that stores
+    observations as they were before normalisation then gets images of the wrong shape. So wrap
+    before normalising.
+    """
+    if network_space(env.observation_space) == env.observation_space:
+        return env
+    return VecTransposeImage(env)
+
+
+def keys_to_normalize(observation_space: AnySpace) -> list[str] | None:
+    """Return the keys of a Dict whose entries are worth normalising: numbers, not images.
+
+    None stands for an observation that is one array.
+    """
+    if not isinstance(observation_space, spaces.Dict):
+        return None
+    return [
+        key
+        for key, space in observation_space.spaces.items()
+        if isinstance(space, spaces.Box) and not is_image_space(space)
+    ]

@@ -103,8 +103,7 @@ class PolicyBundle:
 
         contract = contract or PolicyContract()
         check_contract(contract, observation_space, action_space)
-        if normalizer is not None:
-            normalizer.check_space(observation_space)
+        weights.check_spaces(policy, normalizer, observation_space, action_space)
         packed = weights.pack(policy)
         section = normalizer and NormalizerSection(clip=normalizer.clip, epsilon=normalizer.epsilon)
         facts = Manifest(

@@ -71,7 +71,7 @@ class LoadedPolicy:
             if self.normalizer is not None:
                 observation = self.normalizer(observation)
             actions, state = self.policy.predict(observation, state, episode_start, deterministic)
-        except (KeyError, TypeError, ValueError) as error:
+        except (AssertionError, KeyError, TypeError, ValueError) as error:
             raise PolicyError(
                 f"the observation does not fit the policy: it has {_describe(observation)}, "
                 f"but the policy reads {self.observation_space}."

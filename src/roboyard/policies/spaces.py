@@ -66,8 +66,9 @@ def space_from_json(value: object) -> AnySpace:
         kind = value.get("type") if isinstance(value, Mapping) else None
         if not (isinstance(value, Mapping) and isinstance(kind, str) and kind in _READERS):
             raise ValueError(f"unknown kind of space, known are {', '.join(_READERS)}")
-        return _READERS[kind](value)
-    except (KeyError, TypeError, ValueError, OverflowError, AssertionError) as error:
+        with np.errstate(over="raise"):
+            return _READERS[kind](value)
+    except (ArithmeticError, AssertionError, KeyError, TypeError, ValueError) as error:
         reason = " ".join(str(error).split()) or type(error).__name__
         raise PolicyError(f"the bundle's description of a space is wrong: {reason}.") from error
 
@@ -156,8 +157,10 @@ def _read_dict(value: Mapping[str, object]) -> AnySpace:
         raise ValueError("entries is not a list of 1 to 1000 pairs")
     parts: OrderedDict[str, AnySpace] = OrderedDict()
     for key, part in entries:
-        if not isinstance(key, str) or key in parts or part.get("type") == "dict":
-            raise ValueError(f"key {key!r} is no text, is there twice, or holds another Dict")
+        if not isinstance(key, str) or key in parts:
+            raise ValueError(f"key {key!r} is no text or is there twice")
+        if isinstance(part, Mapping) and part.get("type") == "dict":
+            raise ValueError(f"key {key!r} holds another Dict")
         parts[key] = space_from_json(part)
     return spaces.Dict(parts)
 

@@ -11,8 +11,10 @@ from safetensors.torch import load, save
 from stable_baselines3.common.policies import BasePolicy
 
 from roboyard.agents.factory import build_policy
+from roboyard.agents.spaces import network_space
 from roboyard.errors import ConfigError, PolicyError
 from roboyard.policies.manifest import POLICY_PART, NetworkSection
+from roboyard.policies.normalizer import ObservationNormalizer
 from roboyard.policies.spaces import AnySpace
 
 if TYPE_CHECKING:
@@ -45,6 +47,31 @@ def pack(policy: BasePolicy) -> Packed:
             first[place] = name
             stored[name] = tensor.detach().cpu().contiguous()
     return Packed(save(stored), aliases)
+
+
+def check_spaces(
+    policy: BasePolicy,
+    normalizer: ObservationNormalizer | None,
+    observation_space: AnySpace,
+    action_space: AnySpace,
+) -> None:
+    """Refuse spaces that are not those of the environment that the policy was built for.
+
+    Raises:
+        PolicyError: Acting on such observations would fail or mean something else.
+    """
+    seen = observation_space
+    if normalizer is not None:
+        normalizer.check_space(observation_space)
+        seen = normalizer.output_space(observation_space)
+    for kind, given, own in (
+        ("observation", network_space(seen), policy.observation_space),
+        ("action", action_space, policy.action_space),
+    ):
+        if given != own:
+            raise PolicyError(
+                f"the {kind} space {given} does not fit the policy, which was built for {own}."
+            )
 
 
 def describe(policy: BasePolicy, aliases: dict[str, str]) -> NetworkSection:
