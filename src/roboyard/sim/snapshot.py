@@ -142,5 +142,10 @@ def engine_state(client: int) -> bytes:
 
 def restore_engine_state(client: int, content: bytes) -> None:
     """Bring a client that loaded the same bodies to a state of :func:`engine_state`."""
-    with scratch_file(content) as path, captured_output():
-        pybullet.restoreState(fileName=path, physicsClientId=client)
+    # The engine remembers files by name, and would read an older snapshot again.
+    pybullet.setPhysicsEngineParameter(enableFileCaching=0, physicsClientId=client)
+    try:
+        with scratch_file(content) as path, captured_output():
+            pybullet.restoreState(fileName=path, physicsClientId=client)
+    finally:
+        pybullet.setPhysicsEngineParameter(enableFileCaching=1, physicsClientId=client)
