@@ -58,6 +58,10 @@ def _facts(data: RunData) -> str:
         rows.append(("Best evaluation", f"{_result(data.best)}, at step {data.best.step:,}"))
         last = data.evaluations[-1]
         rows.append(("Last evaluation", f"{_result(last)}, at step {last.step:,}"))
+    if data.final is not None:
+        rows.append(
+            ("**Best policy at the end**", f"{_result(data.final)}, {data.final.episodes} episodes")
+        )
     return _table(("", ""), rows)
 
 
@@ -93,11 +97,17 @@ def _evaluations(data: RunData) -> str:
     heads = ["step", "mean", "std", "median", "interquartile mean [95 %]", "success"]
     if all(point.success_rate is None for point in shown):
         heads, rows = heads[:-1], [row[:-1] for row in rows]
+    final = (
+        " The evaluation of the best policy at the end uses other seeds than these, by which it "
+        "was chosen."
+        if data.final is not None
+        else ""
+    )
     thinned = f" {len(shown)} of {len(points)} are shown." if stride > 1 else ""
     episodes = f" of {points[-1].episodes} episodes each" if points[-1].episodes else ""
     return (
         f"## Evaluations\n\n{_table(heads, rows)}\n\nReturns{episodes}, with the same seeds every "
-        f"time; the interval is a percentile bootstrap over episodes.{thinned}"
+        f"time; the interval is a percentile bootstrap over episodes.{final}{thinned}"
     )
 
 

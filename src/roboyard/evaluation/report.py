@@ -56,6 +56,7 @@ def summary(data: RunData) -> dict[str, object]:
         "evaluations": len(data.evaluations),
         "best": _point(data.best),
         "last": _point(last),
+        "final": _point(data.final),
         "versions": _versions(data),
     }
 

@@ -49,6 +49,8 @@ class RunData:
     """The parts of the run between starts, from ``provenance.json``."""
     time_s: float | None
     """Training time [s]."""
+    final: EvaluationPoint | None = None
+    """Evaluation of the best policy at the end, on episodes of its own."""
 
     @property
     def best(self) -> EvaluationPoint | None:
@@ -82,6 +84,7 @@ def read_run(run: RunDirectory) -> RunData:
     ]
     times = [_number(row, "time_s") for row in metrics if _has(row, "time_s")]
     points = [_evaluation(row) for row in _rows(run.evaluations_file) if _has(row, "step", "mean")]
+    final = _json(run.path / "final_evaluation.json")
     segments = _json(run.path / "provenance.json").get("segments")
     return RunData(
         path=run.path,
@@ -91,6 +94,7 @@ def read_run(run: RunDirectory) -> RunData:
         training=tuple(sorted(training)),
         segments=tuple(part for part in _list(segments) if isinstance(part, Mapping)),
         time_s=max(times, default=None),
+        final=_evaluation(final) if _has(final, "step", "mean") else None,
     )
 
 

@@ -79,23 +79,23 @@ def record_video(
         control_fps = control_rate(made)
         stride = math.ceil(control_fps / MAX_FPS)
         fps = control_fps / stride
+        moments = rollout(
+            made,
+            policy,
+            max_steps=max_steps,
+            episodes=episodes,
+            seed=seed,
+            deterministic=deterministic,
+        )
         with mp4_file(path, fps) as show:
             frames = 0
-            for moment in rollout(
-                made,
-                policy,
-                max_steps=max_steps,
-                episodes=episodes,
-                seed=seed,
-                deterministic=deterministic,
-            ):
+            for moment in moments:
                 if moment.done:
                     returns.append(moment.total_reward)
                 elif moment.step % stride:
                     continue
                 picture = fitted(_picture(made, env.id), size)
-                if overlay:
-                    picture = caption(picture, _text(moment))
+                picture = caption(picture, _text(moment)) if overlay else picture
                 for _ in range(1 + round(HOLD_S * fps) * moment.done):
                     show(picture)
                     frames += 1
@@ -161,7 +161,12 @@ def _open(env: EnvConfig, render_mode: str) -> gymnasium.Env[Any, Any]:
 
 
 def _picture(env: gymnasium.Env[Any, Any], name: str) -> Picture:
-    frame: object = env.render()
+    try:
+        frame: object = env.render()
+    except RoboyardError:
+        raise
+    except Exception as error:  # such as a drawing library that is not installed
+        raise ConfigError(f"environment '{name}' cannot render pictures: {error}") from error
     if isinstance(frame, list) and frame:
         frame = frame[-1]
     if not isinstance(frame, np.ndarray) or frame.ndim != 3 or frame.shape[2] != 3:
