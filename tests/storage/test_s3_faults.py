@@ -128,6 +128,17 @@ def test_a_broken_download_goes_on_where_it_broke(
     assert (tmp_path / "copy").read_bytes() == big.read_bytes()
 
 
+def test_an_object_replaced_during_its_download_is_fetched_anew(
+    store: S3Store, s3: FaultyS3, tmp_path: Path
+) -> None:
+    store.put("k", b"x" * 1000)
+    s3.fail(Fault(method="GET", cut=True))
+    s3.fail(Fault(method="GET", status=412, code="PreconditionFailed"))  # of the other version
+    store.download("k", tmp_path / "copy")
+    assert (tmp_path / "copy").read_bytes() == b"x" * 1000
+    assert s3.count("^GET .*/k") == 3
+
+
 def test_a_download_that_fails_leaves_the_old_file(
     store: S3Store, s3: FaultyS3, tmp_path: Path
 ) -> None:

@@ -99,13 +99,13 @@ class S3Store:
     def download(self, key: str, path: Path) -> ObjectInfo:
         """Fetch an object into a file; see :meth:`roboyard.storage.base.Store.download`.
 
-        A connection that breaks is taken up again where it broke.
+        A connection that breaks is taken up again where it broke; an object that is replaced
+        meanwhile is fetched from its start.
         """
         check_key(key)
         with replaced_file(path) as temporary, temporary.open("wb") as file:
-            transfer = _Download(self._bucket, self._full(key), file)
-            info = self._requests.run("get_object", key, transfer.go_on)._replace(key=key)
-            self._verify(key, info, transfer.digest.hexdigest())
+            info, sha256 = self._fetch(key, file)
+            self._verify(key, info, sha256)
             return info
 
     def stat(self, key: str) -> ObjectInfo | None:
@@ -136,6 +136,21 @@ class S3Store:
         """Remove an object; no error when there is none."""
         check_key(key)
         self._requests.call("delete_object", key)
+
+    def _fetch(self, key: str, file: BinaryIO) -> tuple[ObjectInfo, str]:
+        """Return what was fetched and its SHA-256."""
+        for left in reversed(range(self._options.retries.attempts)):
+            transfer = _Download(self._bucket, self._full(key), file)
+            try:
+                info = self._requests.run("get_object", key, transfer.go_on)
+            except RefusedError:  # replaced between two connections
+                if not left:
+                    raise
+                file.seek(0)
+                file.truncate()
+            else:
+                return info._replace(key=key), transfer.digest.hexdigest()
+        raise AssertionError("unreachable")
 
     def _put_whole(self, key: str, data: bytes, condition: Mapping[str, str]) -> ObjectInfo:
         digest = hashlib.sha256(data)

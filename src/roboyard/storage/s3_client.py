@@ -9,6 +9,7 @@ generator, which would change the numbers of a run that uploads in the backgroun
 
 from __future__ import annotations
 
+import functools
 import os
 import threading
 from collections.abc import Callable, Mapping
@@ -173,7 +174,16 @@ class S3Requests:
             s3={"addressing_style": "path" if custom else "auto"},
             user_agent_extra="roboyard",
         )
-        client: S3Client = self._boto3.session.Session().client(
+        # A new session reads the credentials anew; the service's description is kept.
+        session = require("botocore.session", "aws").Session()
+        session.register_component("data_loader", _descriptions())
+        client: S3Client = self._boto3.session.Session(botocore_session=session).client(
             "s3", endpoint_url=options.endpoint_url, region_name=options.region, config=config
         )
         return client
+
+
+@functools.cache
+def _descriptions() -> object:
+    """Return botocore's reader of service descriptions, which takes a quarter second to fill."""
+    return require("botocore.session", "aws").Session().get_component("data_loader")
