@@ -110,13 +110,13 @@ def test_wrong_arguments_are_refused(env_id, kwargs, words):
 
 
 def test_a_render_mode_that_does_not_exist_is_refused():
-    with pytest.raises(ConfigError, match="has no render mode 'gif'. Allowed: human, rgb_array"):
+    with pytest.raises(ConfigError, match=r"has no render mode 'gif'. Allowed: human, rgb_array"):
         build("SimpleRobot", render_mode="gif")
 
 
 def test_our_own_errors_pass_through_unchanged(monkeypatch):
     monkeypatch.delenv("DISPLAY", raising=False)
-    with pytest.raises(SimulationError, match="no display"):
+    with pytest.raises(SimulationError, match=r"no display"):
         build("SimpleRobot", render_mode="human")
 
 

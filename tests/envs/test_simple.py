@@ -158,7 +158,7 @@ def test_the_picture_shows_cart_pole_and_ground(tmp_path):
 
 def test_a_window_without_a_display_is_a_clear_error(monkeypatch):
     monkeypatch.delenv("DISPLAY", raising=False)
-    with pytest.raises(SimulationError, match="no display .* Use render_mode='rgb_array'"):
+    with pytest.raises(SimulationError, match=r"no display .* Use render_mode='rgb_array'"):
         SimpleRobotEnv(render_mode="human")
 
 

@@ -223,11 +223,21 @@ class BaseRobotEnv(gymnasium.Env[ObservationT, ActionT], ABC, Generic[Observatio
         self.np_random.bit_generator.state = state["generator"]
         self._np_random_seed = state["seed"]
         self._elapsed = state["elapsed"]
-        self._set_python_state(state["python"])
+        self._take_python_state(state["python"])
+
+    def _take_python_state(self, state: dict[str, Any]) -> None:
+        try:
+            self._set_python_state(state)
+        except (KeyError, IndexError, TypeError, ValueError, AttributeError) as error:
+            raise SimulationError(
+                f"the state of {type(self).__name__} in this snapshot does not fit it "
+                f"({type(error).__name__}: {error}). Was it taken with another version or other "
+                "settings?"
+            ) from error
 
     def _repeat(self, log: EpisodeLog) -> None:
         self.np_random.bit_generator.state = log.generator
-        self._set_python_state(log.python_state)
+        self._take_python_state(log.python_state)
         mode, self.render_mode = self.render_mode, None
         try:
             self.reset(options=log.options)

@@ -10,7 +10,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from roboyard.errors import SimulationError
-from roboyard.sim import loading, snapshot
 from roboyard.sim.bodies import BaseState, JointInfo, read_base, read_joints, signature
 from roboyard.sim.camera import Camera, Picture, take_picture
 from roboyard.sim.connection import connect
@@ -18,9 +17,11 @@ from roboyard.sim.contacts import forget_contacts, has_compound_links
 from roboyard.sim.control import Motors, Numbers, as_list
 from roboyard.sim.dynamics import Dynamics, DynamicsLog
 from roboyard.sim.engine import EngineError, data_path, pybullet
+from roboyard.sim.loading import find_description, load_mjcf, load_urdf
 from roboyard.sim.reading import Floats, RayHits, cast_rays
 from roboyard.sim.settings import Quaternion, Vector, WorldConfig
 from roboyard.sim.shapes import Shape, add_shape
+from roboyard.sim.snapshot import engine_state, pack, restore_engine_state, unpack
 from roboyard.sim.state import Settings, describe_bodies
 
 _UPRIGHT: Quaternion = (0.0, 0.0, 0.0, 1.0)
@@ -146,8 +147,8 @@ class World:
         if flags is None:
             flags = pybullet.URDF_USE_INERTIA_FROM_FILE
         with self._engine(f"'{path}' cannot be loaded") as client:
-            file = loading.find_description(path)
-            body = loading.load_urdf(client, file, position, orientation, fixed_base, scale, flags)
+            file = find_description(path)
+            body = load_urdf(client, file, position, orientation, fixed_base, scale, flags)
             self._has_compounds |= has_compound_links(file)
             self._adopt(body)
             return body
@@ -160,8 +161,8 @@ class World:
             SimulationError: The world is closed.
         """
         with self._engine(f"'{path}' cannot be loaded") as client:
-            file = loading.find_description(path)
-            bodies = loading.load_mjcf(client, file, flags)
+            file = find_description(path)
+            bodies = load_mjcf(client, file, flags)
             self._has_compounds |= has_compound_links(file)
             for body in bodies:
                 self._adopt(body)
@@ -373,10 +374,10 @@ class World:
         with self._engine("no snapshot can be taken") as client:
             state = {
                 "bodies": list(self._signatures.items()),
-                "engine": snapshot.engine_state(client),
+                "engine": engine_state(client),
                 **self._settings().to_record(),
             }
-            return snapshot.pack("world", state)
+            return pack("world", state)
 
     def load_snapshot(self, data: bytes) -> None:
         """Go to the state of a :meth:`snapshot`.
@@ -384,7 +385,7 @@ class World:
         Raises:
             SimulationError: The bytes are damaged, or belong to a world with other bodies.
         """
-        state = snapshot.unpack("world", data)
+        state = unpack("world", data)
         bodies = {number: names for number, names in state["bodies"]}
         if bodies != self._signatures:
             raise SimulationError(
@@ -394,4 +395,4 @@ class World:
             )
         with self._engine("the snapshot cannot be restored") as client:
             self._restore_settings(Settings.from_record(state))
-            snapshot.restore_engine_state(client, state["engine"])
+            restore_engine_state(client, state["engine"])
