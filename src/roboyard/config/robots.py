@@ -47,6 +47,8 @@ class ActuatorConfig(Record):
     """Largest torque or force [N m] or [N]; by default the description's limit, if it has one."""
     velocity_limit: PerJoint | None = None
     """Largest velocity that ``position`` control aims at [rad/s] or [m/s]."""
+    single_precision: bool = False
+    """Compute torques in single precision, to reproduce programs that do (``torque`` only)."""
 
     @model_validator(mode="after")
     def _gains_fit(self) -> Self:

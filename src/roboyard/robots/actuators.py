@@ -88,6 +88,9 @@ class TorqueActuator(Actuator):
         self._send: Callable[..., None] = torque_setter(robot.world, robot.body, self.joints)
         self._forces: list[float] = []
         self._is_plain = not self.offset.any() and config.effort_limit is None
+        if config.single_precision:
+            self._is_plain = False
+            self.scale = self.scale.astype(np.float32).astype(np.float64)
 
     def command(self, action: Floats) -> None:
         """Compute the torques."""
@@ -96,6 +99,8 @@ class TorqueActuator(Actuator):
             self.torques += self.offset
             if self.config.effort_limit is not None:
                 np.clip(self.torques, -self.effort_limit, self.effort_limit, out=self.torques)
+            if self.config.single_precision:
+                self.torques[:] = self.torques.astype(np.float32)
         self._forces = self.torques.tolist()
 
     def drive(self) -> None:

@@ -8,6 +8,8 @@ import gymnasium
 import numpy as np
 import pytest
 from pybullet_envs_gymnasium import gym_locomotion_envs as locomotion
+from pybullet_envs_gymnasium import gym_manipulator_envs as manipulation
+from pybullet_envs_gymnasium import gym_pendulum_envs as pendulums
 
 from roboyard.envs.task_env import TaskEnv
 
@@ -15,6 +17,13 @@ STEPS = 1000
 TOLERANCE = 1e-5
 PEERS: dict[str, type[gymnasium.Env]] = {
     "hopper-run": locomotion.HopperBulletEnv,
+    "walker2d-run": locomotion.Walker2DBulletEnv,
+    "halfcheetah-run": locomotion.HalfCheetahBulletEnv,
+    "ant-run": locomotion.AntBulletEnv,
+    "humanoid-run": locomotion.HumanoidBulletEnv,
+    "cartpole-balance": pendulums.InvertedPendulumBulletEnv,
+    "cartpole-swingup": pendulums.InvertedPendulumSwingupBulletEnv,
+    "reacher": manipulation.ReacherBulletEnv,
 }
 
 
@@ -46,26 +55,26 @@ def assert_same(peer: tuple[Any, ...], ours: tuple[Any, ...], step: int) -> None
 
 @pytest.mark.parametrize("seed", range(5))
 @pytest.mark.parametrize("task", PEERS)
-def test_a_thousand_steps_equal_the_peers_even_beyond_the_episodes_end(
-    task: str, seed: int
-) -> None:
+def test_a_thousand_steps_equal_the_peers(task: str, seed: int) -> None:
+    """Episodes end at the same steps, and the next ones start alike."""
     peer, ours = fresh_peer(task), TaskEnv(task)
     assert_same(peer.reset(seed=seed), ours.reset(seed=seed), 0)
     for step, action in enumerate(actions_of(ours, seed)):
-        assert_same(peer.step(action), ours.step(action), step)
+        theirs = peer.step(action)
+        assert_same(theirs, ours.step(action), step)
+        if theirs[2]:
+            assert_same(peer.reset(), ours.reset(), step)
     peer.close()
     ours.close()
 
 
-@pytest.mark.parametrize("task", PEERS)
-def test_episodes_that_follow_each_other_equal_the_peers(task: str) -> None:
+@pytest.mark.parametrize("task", ["hopper-run", "walker2d-run", "ant-run", "cartpole-balance"])
+def test_steps_beyond_the_end_of_an_episode_equal_the_peers(task: str) -> None:
+    """A robot that lies on the ground has many contacts: the hardest part to keep the same."""
     peer, ours = fresh_peer(task), TaskEnv(task)
     assert_same(peer.reset(seed=7), ours.reset(seed=7), 0)
-    for step, action in enumerate(actions_of(ours, 7)[:300]):
-        theirs = peer.step(action)
-        assert_same(theirs, ours.step(action), step)
-        if theirs[2] or step % 50 == 49:
-            assert_same(peer.reset(), ours.reset(), step)
+    for step, action in enumerate(actions_of(ours, 7)):
+        assert_same(peer.step(action), ours.step(action), step)
     peer.close()
     ours.close()
 

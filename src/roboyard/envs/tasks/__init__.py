@@ -15,7 +15,7 @@ LIBRARY = Path(__file__).parent
 
 def list_tasks() -> tuple[str, ...]:
     """Return the names of the library's tasks."""
-    return tuple(sorted(path.stem for path in LIBRARY.glob("*.yaml")))
+    return tuple(sorted(path.stem for path in LIBRARY.glob("[!_]*.yaml")))
 
 
 def load_task(

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import math
+from typing import Annotated
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import Field
 
 from roboyard.envs.terms.geometry import centroid, rotated_by_yaw
 from roboyard.envs.terms.registry import observation
@@ -15,6 +17,8 @@ from roboyard.robots.reading import BASE_POSE, GROUND_CONTACTS, JOINTS, LINKS, O
 from roboyard.sim.settings import Vector
 
 Floats = NDArray[np.float64]
+Axes = Annotated[str, Field(pattern="^[xyz]+$")]
+"""Letters of axes, such as ``"xy"``."""
 
 
 @observation(JOINTS, unit="rad")
@@ -108,13 +112,14 @@ def ground_contacts(state: RobotState, links: Links = FEET, late: bool = False) 
 
 
 @observation(OBJECTS, unit="m", labels=("x", "y", "z"))
-def object_position(state: RobotState, name: str) -> Vector:
-    """Return the position of an object [m]."""
-    return state.objects[name]
+def object_position(state: RobotState, name: str, axes: Axes = "xyz") -> list[float]:
+    """Return the position of an object along some axes [m]."""
+    position = state.objects[name]
+    return [position["xyz".index(axis)] for axis in axes]
 
 
 @observation(OBJECTS, LINKS, unit="m")
-def link_from_object(state: RobotState, name: str, link: Link, axes: str = "xyz") -> list[float]:
+def link_from_object(state: RobotState, name: str, link: Link, axes: Axes = "xyz") -> list[float]:
     """Return a link's position minus an object's, along some axes [m]."""
     there, here = state.objects[name], state.link_centers[link]
     return [here["xyz".index(axis)] - there["xyz".index(axis)] for axis in axes]
