@@ -1,0 +1,121 @@
+"""Checkpoints at boundaries, and the status that tells about them."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Mapping
+from functools import partial
+from typing import Any
+
+from pydantic import JsonValue
+
+from roboyard.errors import StorageError
+from roboyard.storage.run_directory import RunDirectory
+from roboyard.tracking import MetricWriter
+from roboyard.training.callbacks.base import Boundary, Every, RunCallback, StopRequest
+from roboyard.training.checkpoint import CheckpointStore, save_parts
+from roboyard.training.parts.base import CheckpointPart
+
+_LOG = logging.getLogger(__name__)
+
+
+class CheckpointCallback(RunCallback):
+    """Writes a checkpoint whenever it is due, before the run stops, and at its end.
+
+    It must be the last of the run's callbacks, so that what the others did at a boundary is
+    part of the boundary's checkpoint.
+    """
+
+    def __init__(
+        self,
+        store: CheckpointStore,
+        every_steps: int,
+        stop: StopRequest,
+        records: tuple[MetricWriter, ...] = (),
+    ) -> None:
+        """Write to ``store``.
+
+        Args:
+            store: The run's checkpoints.
+            every_steps: Control steps between checkpoints.
+            stop: Tells that the run is about to stop.
+            records: Writers whose rows must be on the disk before a checkpoint is.
+        """
+        super().__init__()
+        self.parts: Mapping[str, CheckpointPart] = {}
+        """What a checkpoint holds, set before training starts."""
+        self.exact = True
+        """Whether continuing from the checkpoints is exact."""
+        self.last_step: int | None = None
+        """Step of the newest checkpoint."""
+        self._store = store
+        self._every = Every(every_steps)
+        self._stop = stop
+        self._records = records
+
+    def on_boundary(self, boundary: Boundary) -> None:
+        """Write a checkpoint if one is due.
+
+        Raises:
+            StorageError: It cannot be written; the older ones stay as they are.
+        """
+        due = self._every.due(boundary)
+        if due or boundary.final or self._stop:
+            self._save(boundary)
+
+    def state(self) -> Mapping[str, JsonValue]:
+        """Return when a checkpoint was last due."""
+        return {"last": self._every.last}
+
+    def load_state(self, state: Mapping[str, Any]) -> None:
+        """Go on counting from there."""
+        self._every.last = state["last"]
+
+    def _save(self, boundary: Boundary) -> None:
+        start = time.perf_counter()
+        for record in self._records:
+            record.flush()
+        self._store.write(
+            boundary.step,
+            partial(save_parts, self.parts),
+            final=boundary.final,
+            exact=self.exact,
+        )
+        self.last_step = boundary.step
+        _LOG.info(
+            "checkpoint at step %d written in %.2f s.",
+            boundary.step,
+            time.perf_counter() - start,
+        )
+
+
+class StatusCallback(RunCallback):
+    """Keeps ``status.json`` true while the run goes on."""
+
+    def __init__(
+        self, run: RunDirectory, checkpoints: CheckpointCallback, every_seconds: float = 5.0
+    ) -> None:
+        """Write to ``run`` at most every ``every_seconds``."""
+        super().__init__()
+        self.notes: tuple[str, ...] = ()
+        """Limits that the user should know."""
+        self._run = run
+        self._checkpoints = checkpoints
+        self._every_seconds = every_seconds
+        self._written = -float("inf")
+        self._written_checkpoint: int | None = None
+
+    def on_boundary(self, boundary: Boundary) -> None:
+        """Write the status if it is old or there is a new checkpoint."""
+        now = time.monotonic()
+        newest = self._checkpoints.last_step
+        if now - self._written < self._every_seconds and newest == self._written_checkpoint:
+            return
+        self._written, self._written_checkpoint = now, newest
+        try:
+            self._run.write_status(
+                "running", boundary.step, last_checkpoint=newest, notes=self.notes
+            )
+        except StorageError as error:  # the next checkpoint decides whether the disk is full
+            _LOG.warning("%s", error)

@@ -1,0 +1,178 @@
+"""Checkpoints: written whole or not at all, verified when read, rotated."""
+
+from __future__ import annotations
+
+import logging
+import shutil
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import NamedTuple
+
+from roboyard.errors import CheckpointError, StorageError
+from roboyard.storage import atomic
+from roboyard.training.manifest import (
+    DamagedError,
+    Manifest,
+    describe_files,
+    read_manifest,
+    verify_files,
+    write_manifest,
+)
+from roboyard.training.parts.base import CheckpointPart
+
+_LOG = logging.getLogger(__name__)
+
+
+class Subject(NamedTuple):
+    """What a checkpoint belongs to; one of another subject is refused."""
+
+    algorithm: str
+    environment: str
+
+
+class FoundCheckpoint(NamedTuple):
+    """A checkpoint that was verified."""
+
+    folder: Path
+    manifest: Manifest
+
+
+class CheckpointStore:
+    """The checkpoints of one run: ``<folder>/<step>/``."""
+
+    def __init__(self, folder: Path, subject: Subject, keep_last: int = 3) -> None:
+        """Use ``folder``, which is made by the first checkpoint.
+
+        Args:
+            folder: Where the checkpoints live.
+            subject: What they belong to.
+            keep_last: How many of the newest to keep.
+        """
+        self._folder = folder
+        self._subject = subject
+        self._keep_last = keep_last
+
+    def steps(self) -> list[int]:
+        """Return the steps of the checkpoints that are there, damaged ones too, ascending."""
+        if not self._folder.is_dir():
+            return []
+        return sorted(int(path.name) for path in self._folder.iterdir() if path.name.isdecimal())
+
+    def path(self, step: int) -> Path:
+        """Return the folder of a step's checkpoint."""
+        return self._folder / f"{step:012d}"
+
+    def write(
+        self, step: int, fill: Callable[[Path], None], *, final: bool = False, exact: bool = True
+    ) -> Path:
+        """Write a checkpoint and remove those that are too old.
+
+        Args:
+            step: Control steps done.
+            fill: Writes the parts into the folder it is given.
+            final: Whether no rollout follows.
+            exact: Whether continuing from it is exact.
+
+        Raises:
+            StorageError: It cannot be written; the older checkpoints stay as they are.
+        """
+        target = self.path(step)
+        temporary = self._folder / f".{target.name}.tmp"
+        try:
+            shutil.rmtree(temporary, ignore_errors=True)
+            temporary.mkdir(parents=True)
+            fill(temporary)
+            files = describe_files(temporary)
+            write_manifest(temporary, Manifest(step, *self._subject, files, final, exact))
+            atomic.fsync_folder(temporary)
+            if target.exists():  # the same step, done again after a continuation
+                shutil.rmtree(target)
+            temporary.rename(target)
+            atomic.fsync_folder(self._folder)
+        except OSError as error:
+            raise StorageError(self._write_failure(step, error)) from error
+        finally:
+            shutil.rmtree(temporary, ignore_errors=True)
+        self._rotate()
+        return target
+
+    def newest_good(self) -> FoundCheckpoint | None:
+        """Return the newest checkpoint that is whole, or None if there is none at all.
+
+        Damaged ones are passed over with a warning that names the damage.
+
+        Raises:
+            CheckpointError: All are damaged, or the newest whole one belongs to another
+                algorithm, environment or format version.
+        """
+        damages = []
+        for step in reversed(self.steps()):
+            try:
+                return self._verified(step)
+            except DamagedError as damage:
+                damages.append(f"step {step}: {damage}")
+                _LOG.warning(
+                    "checkpoint '%s' is damaged (%s); trying the one before it.",
+                    self.path(step),
+                    damage,
+                )
+        if damages:
+            raise CheckpointError(
+                f"every checkpoint in '{self._folder}' is damaged ({'; '.join(damages)}). "
+                "Start the run again under another --run-id."
+            )
+        return None
+
+    def discard_after(self, step: int) -> None:
+        """Remove checkpoints of later steps, which a continued run will write again."""
+        for later in self.steps():
+            if later > step:
+                shutil.rmtree(self.path(later), ignore_errors=True)
+
+    def _verified(self, step: int) -> FoundCheckpoint:
+        folder = self.path(step)
+        manifest = read_manifest(folder)
+        verify_files(folder, manifest)
+        for name, ours in self._subject._asdict().items():
+            theirs = getattr(manifest, name)
+            if theirs != ours:
+                raise CheckpointError(
+                    f"checkpoint '{folder}' belongs to the {name} '{theirs}', but this run's "
+                    f"{name} is '{ours}'. Continue with the config that wrote it, or start a new "
+                    "run."
+                )
+        return FoundCheckpoint(folder, manifest)
+
+    def _rotate(self) -> None:
+        for step in self.steps()[: -self._keep_last]:
+            shutil.rmtree(self.path(step), ignore_errors=True)
+
+    def _write_failure(self, step: int, error: OSError) -> str:
+        older = [other for other in self.steps() if other != step]
+        kept = f"the one of step {older[-1]} is still good" if older else "there is no older one"
+        return (
+            f"cannot write the checkpoint of step {step} to '{self._folder}': "
+            f"{error.strerror or error}; {kept}. Free some space and continue with --resume."
+        )
+
+
+def save_parts(parts: Mapping[str, CheckpointPart], folder: Path) -> None:
+    """Write every part into a checkpoint's folder."""
+    for part in parts.values():
+        part.save(folder)
+
+
+def load_parts(parts: Mapping[str, CheckpointPart], found: FoundCheckpoint) -> None:
+    """Put every part back.
+
+    Raises:
+        CheckpointError: A part does not fit this run; the message names it.
+    """
+    for name, part in parts.items():
+        try:
+            part.load(found.folder)
+        except (KeyError, ValueError, RuntimeError, OSError) as error:
+            raise CheckpointError(
+                f"checkpoint '{found.folder}' does not fit this run: its {name} cannot be "
+                f"restored ({type(error).__name__}: {error})."
+            ) from error

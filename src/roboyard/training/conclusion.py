@@ -1,0 +1,105 @@
+"""What happens after the last step: policies, final evaluation, video, report."""
+
+from __future__ import annotations
+
+import logging
+import shutil
+from pathlib import Path
+
+from roboyard.errors import RoboyardError
+from roboyard.evaluation.evaluator import EvaluationResult, Evaluator
+from roboyard.evaluation.video import record_video
+from roboyard.policies.loading import load_policy
+from roboyard.storage import atomic
+from roboyard.storage.run_directory import RunDirectory
+from roboyard.training.bundles import write_bundle
+from roboyard.training.result import TrainResult
+from roboyard.training.session import Session
+
+_LOG = logging.getLogger(__name__)
+
+FINAL_EVALUATION = "final_evaluation.json"
+
+
+def conclude(session: Session) -> TrainResult:
+    """Write what a run leaves behind, and say how it ended.
+
+    Raises:
+        StorageError: A file cannot be written.
+    """
+    config, run, stop = session.config, session.run, session.stop
+    write_bundle(run.policy_last, session.algorithm, config, {})
+    state, reason = stop.state or "finished", stop.reason or "all steps are done"
+    evaluation = _finish(session) if state == "finished" else None
+    run.write_status(
+        state,
+        session.step,
+        reason=reason,
+        last_checkpoint=session.crew.checkpoint.last_step,
+        notes=session.notes,
+    )
+    if state == "finished":
+        _report(run)  # after the status, which it tells
+    _LOG.info("%s at step %d: %s.", state, session.step, reason)
+    return TrainResult(run.path, session.step, state, reason, session.crew.best_return, evaluation)
+
+
+def _finish(session: Session) -> EvaluationResult:
+    run = session.run
+    if not run.policy_best.exists():  # nothing was evaluated during training
+        with atomic.replaced_file(run.policy_best) as temporary:
+            shutil.copyfile(run.policy_last, temporary)
+    evaluation = _evaluate_best(session)
+    if session.config.video.final:
+        _record_best(session)
+    return evaluation
+
+
+def _evaluate_best(session: Session) -> EvaluationResult:
+    settings = session.config.evaluation
+    # Other episodes than those by which the best policy was chosen, or luck would count twice.
+    with Evaluator(
+        session.config.env,
+        episodes=settings.final_episodes,
+        num_envs=settings.num_envs,
+        seed=settings.seed + 1,
+        deterministic=settings.deterministic,
+    ) as evaluator:
+        result = evaluator.evaluate(load_policy(session.run.path))
+    row = {
+        "policy": "best",
+        "step": session.step,
+        "seed": settings.seed + 1,
+        "deterministic": settings.deterministic,
+        **result.to_dict(),
+    }
+    atomic.write_json(session.run.path / FINAL_EVALUATION, row)
+    _LOG.info("final evaluation of the best policy: mean return %.2f.", result.mean)
+    return result
+
+
+def _record_best(session: Session) -> Path | None:
+    video = session.config.video
+    path = session.run.videos / "best.mp4"
+    try:
+        record_video(
+            session.config.env,
+            load_policy(session.run.path),
+            path,
+            max_steps=video.max_steps,
+            seed=session.config.evaluation.seed + 1,
+            size=(video.width, video.height),
+        )
+    except RoboyardError as error:
+        _LOG.warning("no final video: %s", error)
+        return None
+    return path
+
+
+def _report(run: RunDirectory) -> None:
+    from roboyard.evaluation.report import write_report
+
+    try:
+        write_report(run)
+    except RoboyardError as error:
+        _LOG.warning("no report: %s", error)

@@ -1,0 +1,165 @@
+"""The callbacks and record files of a run, put together from the config."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+
+from stable_baselines3.common.base_class import BaseAlgorithm
+from stable_baselines3.common.callbacks import BaseCallback
+
+from roboyard.config.schema import ExperimentConfig
+from roboyard.evaluation.evaluator import Evaluator
+from roboyard.evaluation.video import record_video
+from roboyard.storage.run_directory import RunDirectory
+from roboyard.tracking import JsonlWriter, MetricWriter, TensorBoardWriter
+from roboyard.training import callbacks as cb
+from roboyard.training.bundles import write_bundle
+from roboyard.training.checkpoint import CheckpointStore
+
+EVALUATIONS = CHECKPOINTS = 20
+METRIC_ROWS = 200
+"""How many of each a run has by default."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Records:
+    """The files that grow while a run goes on."""
+
+    metrics: JsonlWriter
+    evaluations: JsonlWriter
+    tensorboard: TensorBoardWriter | None
+
+    @classmethod
+    def open(cls, config: ExperimentConfig, run: RunDirectory) -> Records:
+        """Open the files of a run."""
+        tensorboard = TensorBoardWriter(run.tensorboard) if config.tracking.tensorboard else None
+        return cls(JsonlWriter(run.metrics_file), JsonlWriter(run.evaluations_file), tensorboard)
+
+    @property
+    def metric_writers(self) -> tuple[MetricWriter, ...]:
+        """Where rows of metrics go."""
+        return (self.metrics,) if self.tensorboard is None else (self.metrics, self.tensorboard)
+
+    def truncate_after(self, step: int) -> None:
+        """Forget what was recorded after a step."""
+        for writer in (*self.metric_writers, self.evaluations):
+            writer.truncate_after(step)
+
+    def close(self) -> None:
+        """Close the files."""
+        for writer in (*self.metric_writers, self.evaluations):
+            writer.close()
+
+
+@dataclasses.dataclass(frozen=True)
+class Crew:
+    """The callbacks that others need to know."""
+
+    conductor: cb.Conductor
+    checkpoint: cb.CheckpointCallback
+    status: cb.StatusCallback
+    evaluation: cb.EvaluationCallback | None
+    records: Records
+
+    @property
+    def best_return(self) -> float | None:
+        """Best mean return of an evaluation."""
+        best = self.evaluation.best if self.evaluation is not None else None
+        return best.mean if best is not None else None
+
+
+def assemble(
+    config: ExperimentConfig,
+    run: RunDirectory,
+    algorithm: BaseAlgorithm,
+    *,
+    records: Records,
+    checkpoints: CheckpointStore,
+    stop: cb.StopRequest,
+    extra: Sequence[BaseCallback] = (),
+) -> Crew:
+    """Build the callbacks of a run.
+
+    The order matters: what stops a run comes after what measures it, and the checkpoint comes
+    after everything that has a memory.
+
+    Raises:
+        ConfigError: One of the user's callbacks is wrong.
+    """
+    evaluation = _evaluation(config, run, algorithm, records)
+    checkpoint = cb.CheckpointCallback(
+        checkpoints,
+        _interval(config.checkpoint.every_steps, config, CHECKPOINTS),
+        stop,
+        (*records.metric_writers, records.evaluations),
+    )
+    status = cb.StatusCallback(run, checkpoint)
+    crew: list[BaseCallback | None] = [
+        cb.NanGuardCallback() if config.train.check_nan else None,
+        evaluation,
+        cb.EarlyStopCallback(config.early_stop, evaluation, stop),
+        cb.MetricsCallback(_interval(config.tracking.every_steps, config, METRIC_ROWS)),
+        _video(config, run),
+        *cb.make_user_callbacks(config.callbacks),
+        *extra,
+        checkpoint,
+        status,
+    ]
+    for callback in extra:
+        if isinstance(callback, cb.ProgressCallback):
+            callback.evaluations = evaluation
+    conductor = cb.Conductor([callback for callback in crew if callback is not None], stop)
+    return Crew(conductor, checkpoint, status, evaluation, records)
+
+
+def _evaluation(
+    config: ExperimentConfig, run: RunDirectory, algorithm: BaseAlgorithm, records: Records
+) -> cb.EvaluationCallback | None:
+    settings = config.evaluation
+    if not settings.during_training:
+        return None
+    evaluator = Evaluator(
+        config.env,
+        episodes=settings.episodes,
+        num_envs=settings.num_envs,
+        seed=settings.seed,
+        deterministic=settings.deterministic,
+    )
+
+    def keep_best(mean: float) -> None:
+        write_bundle(run.policy_best, algorithm, config, {"mean_return": mean})
+
+    interval = _interval(settings.every_steps, config, EVALUATIONS)
+    return cb.EvaluationCallback(
+        evaluator, interval, records.evaluations, keep_best, records.tensorboard
+    )
+
+
+def _video(config: ExperimentConfig, run: RunDirectory) -> cb.VideoCallback | None:
+    video = config.video
+    if video.every_steps is None:
+        return None
+    record = partial(
+        _record, config=config, size=(video.width, video.height), max_steps=video.max_steps
+    )
+    return cb.VideoCallback(record, run.videos, video.every_steps)
+
+
+def _record(
+    policy: object, path: Path, *, config: ExperimentConfig, size: tuple[int, int], max_steps: int
+) -> None:
+    record_video(
+        config.env,
+        policy,  # type: ignore[arg-type]
+        path,
+        size=size,
+        max_steps=max_steps,
+        seed=config.evaluation.seed,
+    )
+
+
+def _interval(given: int | None, config: ExperimentConfig, times: int) -> int:
+    return given if given is not None else max(1, config.train.total_steps // times)

@@ -1,0 +1,81 @@
+"""Where the networks live and how many threads torch uses."""
+
+from __future__ import annotations
+
+import os
+from typing import NamedTuple
+
+import gymnasium
+import torch
+from stable_baselines3.common.preprocessing import is_image_space
+
+from roboyard.config.networks import NetworkConfig
+from roboyard.config.schema import ExperimentConfig
+from roboyard.errors import ConfigError
+
+LARGE_LAYER = 1024
+"""A layer of this width or more is worth an accelerator."""
+SMALL_LAYER = 128
+"""Layers up to this width gain nothing from a second thread."""
+MOST_THREADS = 4
+"""Networks that are trained on a CPU gain nothing from more threads than this."""
+DEFAULT_WIDTHS = {"PPO": 64, "A2C": 64, "TRPO": 64, "RecurrentPPO": 256, "ARS": 64}
+"""Widest default layer of an algorithm; 256 of all others."""
+
+
+class Choice(NamedTuple):
+    """A device, and the reason for it."""
+
+    device: str
+    reason: str
+
+
+def choose_device(config: ExperimentConfig, observation_space: gymnasium.Space[object]) -> Choice:
+    """Decide where the networks live.
+
+    Raises:
+        ConfigError: An accelerator is asked for and there is none.
+    """
+    wanted = config.train.device
+    available = torch.cuda.is_available()
+    if wanted == "cuda" and not available:
+        raise ConfigError(
+            "train.device is 'cuda', but torch finds no CUDA device on this machine. "
+            "Use 'auto' or 'cpu', or install a CUDA build of torch and its driver."
+        )
+    if wanted != "auto":
+        return Choice(wanted, "the config says so")
+    if not available:
+        return Choice("cpu", "torch finds no CUDA device")
+    if _has_images(observation_space):
+        return Choice("cuda", "convolutions on images are faster there")
+    if _widest(config.agent.network) >= LARGE_LAYER:
+        return Choice("cuda", f"the networks have layers of {LARGE_LAYER} units or more")
+    return Choice("cpu", "the networks are so small that copying to an accelerator costs more")
+
+
+def choose_threads(
+    config: ExperimentConfig, observation_space: gymnasium.Space[object], device: str
+) -> int:
+    """Return how many threads torch gets.
+
+    It must not depend on anything measured, because other threads round differently. Small
+    networks get one; for larger ones a core is left to each worker process.
+    """
+    if config.train.threads != "auto":
+        return config.train.threads
+    widest = _widest(config.agent.network) or DEFAULT_WIDTHS.get(config.agent.algorithm, 256)
+    if device == "cuda" or (widest <= SMALL_LAYER and not _has_images(observation_space)):
+        return 1
+    workers = 0 if config.env.workers == "auto" else config.env.workers
+    return max(1, min(len(os.sched_getaffinity(0)) - workers, MOST_THREADS))
+
+
+def _widest(network: NetworkConfig) -> int:
+    return max((*(network.actor or ()), *(network.critic or ()), network.lstm_size or 0))
+
+
+def _has_images(space: gymnasium.Space[object]) -> bool:
+    if isinstance(space, gymnasium.spaces.Dict):
+        return any(_has_images(entry) for entry in space.values())
+    return is_image_space(space)

@@ -1,0 +1,56 @@
+"""What the run's callbacks remember."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Protocol, runtime_checkable
+
+from pydantic import JsonValue
+from stable_baselines3.common.callbacks import BaseCallback
+
+from roboyard.training.parts.base import read_json, write_json
+
+
+@runtime_checkable
+class Remembers(Protocol):
+    """A callback with a memory; a user's plain callback may offer the two methods too."""
+
+    def state(self) -> Mapping[str, JsonValue]:
+        """Return the memory as JSON values."""
+
+    def load_state(self, state: Mapping[str, JsonValue]) -> None:
+        """Take the memory back."""
+
+
+class CallbacksPart:
+    """The memory of every callback: best score, patience, when things are due next."""
+
+    def __init__(self, callbacks: Sequence[BaseCallback]) -> None:
+        """Own the memory of ``callbacks``."""
+        self._callbacks = {
+            f"{index}:{type(callback).__name__}": callback
+            for index, callback in enumerate(callbacks)
+        }
+
+    def save(self, folder: Path) -> None:
+        """Write ``callbacks.json``."""
+        states = {
+            name: {
+                "calls": callback.n_calls,
+                "state": dict(callback.state()) if isinstance(callback, Remembers) else {},
+            }
+            for name, callback in self._callbacks.items()
+        }
+        write_json(folder / "callbacks.json", states)
+
+    def load(self, folder: Path) -> None:
+        """Put every memory back; a callback that is new in this version starts afresh."""
+        states: dict[str, Any] = read_json(folder / "callbacks.json")
+        for name, callback in self._callbacks.items():
+            if name not in states:
+                continue
+            callback.n_calls = states[name]["calls"]
+            callback.num_timesteps = callback.model.num_timesteps
+            if isinstance(callback, Remembers):
+                callback.load_state(states[name]["state"])

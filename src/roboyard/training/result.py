@@ -1,0 +1,36 @@
+"""What a run came to."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from roboyard.storage.run_directory import RunState
+from roboyard.training.signals import EXIT_CONTINUE
+
+if TYPE_CHECKING:
+    from roboyard.evaluation.evaluator import EvaluationResult
+
+
+@dataclass(frozen=True)
+class TrainResult:
+    """How a run ended and where its files are."""
+
+    run_dir: Path
+    """The run's folder."""
+    steps: int
+    """Control steps done."""
+    state: RunState
+    """``finished`` or ``interrupted``."""
+    reason: str
+    """Why it ended."""
+    best_return: float | None = None
+    """Best mean return of the evaluations during training."""
+    evaluation: EvaluationResult | None = None
+    """Final evaluation of the best policy."""
+
+    @property
+    def exit_code(self) -> int:
+        """0, or 75 when the run was interrupted and can be continued."""
+        return EXIT_CONTINUE if self.state == "interrupted" else 0

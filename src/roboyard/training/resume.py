@@ -1,0 +1,83 @@
+"""Which run to continue, and whether this config may continue it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+from roboyard.config.load import load, to_dict
+from roboyard.config.schema import ExperimentConfig
+from roboyard.errors import ConfigError
+from roboyard.storage.run_directory import RunDirectory
+
+CHANGEABLE = (
+    "store",
+    "train.total_steps",
+    "checkpoint",
+    "early_stop",
+    "evaluation.every_steps",
+    "evaluation.final_episodes",
+    "tracking",
+    "video",
+)
+"""Keys that a continued run may change: none of them alters what is learnt up to a step."""
+
+
+def load_run_config(run: RunDirectory) -> ExperimentConfig:
+    """Return the config that a run was started with.
+
+    Raises:
+        ConfigError: Its ``config.yaml`` is damaged.
+    """
+    return load(run.config_file)
+
+
+def check_continues(run: RunDirectory, config: ExperimentConfig) -> ExperimentConfig:
+    """Compare a config with the one that the run was started with, and return that.
+
+    Raises:
+        ConfigError: A key differs that a continued run may not change; all are named.
+    """
+    started_with = load_run_config(run)
+    old, new = (dict(_flat(to_dict(each))) for each in (started_with, config))
+    differing = sorted(
+        key
+        for key in old.keys() | new.keys()
+        if old.get(key) != new.get(key) and not _changeable(key)
+    )
+    if differing:
+        listed = ", ".join(
+            f"{key} ({old.get(key)!r} in the run, {new.get(key)!r} now)" for key in differing
+        )
+        raise ConfigError(
+            f"this config cannot continue the run '{run.path}': {listed} differ. "
+            "Undo the change, or start a new run without --resume. "
+            f"A continued run may change only: {', '.join(CHANGEABLE)}."
+        )
+    before, now = started_with.train.total_steps, config.train.total_steps
+    if now < before:
+        raise ConfigError(
+            f"train.total_steps is {now}, but the run '{run.path}' was started with {before}; "
+            "a continued run can be extended, not shortened."
+        )
+    return started_with
+
+
+def has_ended(run: RunDirectory, started_with: ExperimentConfig, config: ExperimentConfig) -> bool:
+    """Return whether a run came to its end, and this config asks for no more of it."""
+    asks_for_more = (started_with.train, started_with.early_stop) != (
+        config.train,
+        config.early_stop,
+    )
+    return run.read_status().state == "finished" and not asks_for_more
+
+
+def _flat(value: Mapping[str, object], prefix: str = "") -> Iterator[tuple[str, object]]:
+    for key, item in value.items():
+        if isinstance(item, Mapping) and item:
+            yield from _flat(item, f"{prefix}{key}.")
+        else:
+            yield f"{prefix}{key}", item
+
+
+def _changeable(key: str) -> bool:
+    return any(key == allowed or key.startswith(f"{allowed}.") for allowed in CHANGEABLE)

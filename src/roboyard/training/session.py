@@ -1,0 +1,197 @@
+"""Everything that one process of a run holds open, built from the config."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import logging
+from collections.abc import Iterator, Sequence
+
+import torch
+from stable_baselines3.common.base_class import BaseAlgorithm
+from stable_baselines3.common.callbacks import BaseCallback
+from stable_baselines3.common.vec_env import VecEnv
+
+from roboyard.agents.factory import build_agent
+from roboyard.config.schema import ExperimentConfig
+from roboyard.seeds import derive_seeds
+from roboyard.storage.run_directory import RunDirectory
+from roboyard.training.callbacks import Conductor, StopRequest
+from roboyard.training.callbacks.metrics import make_logger
+from roboyard.training.checkpoint import CheckpointStore, FoundCheckpoint, Subject, load_parts
+from roboyard.training.crew import Crew, Records, assemble
+from roboyard.training.device import choose_device, choose_threads
+from roboyard.training.parts import (
+    CheckpointPart,
+    EnvironmentsPart,
+    GeneratorsPart,
+    LearnerPart,
+    LoopPart,
+    NormalizerPart,
+    ReplayPart,
+)
+from roboyard.training.parts.memory import CallbacksPart
+from roboyard.training.seeding import seed_everything
+from roboyard.training.vec_stack import make_training_envs, seed_next_reset
+
+_LOG = logging.getLogger(__name__)
+
+INEXACT = (
+    "the environment '{}' offers no snapshot, so a continued run starts new episodes and is not "
+    "bit for bit the run that was never interrupted. Give it snapshot() and restore(), as "
+    "BaseRobotEnv has, to make it so."
+)
+
+
+@dataclasses.dataclass
+class Session:
+    """The open parts of a run: environments, algorithm, callbacks, files."""
+
+    config: ExperimentConfig
+    run: RunDirectory
+    algorithm: BaseAlgorithm
+    crew: Crew
+    parts: dict[str, CheckpointPart]
+    checkpoints: CheckpointStore
+    stop: StopRequest
+
+    @property
+    def conductor(self) -> Conductor:
+        """The callback that the algorithm sees."""
+        return self.crew.conductor
+
+    @property
+    def step(self) -> int:
+        """Control steps done."""
+        return self.algorithm.num_timesteps
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """Limits that the user should know."""
+        return () if self.crew.checkpoint.exact else (INEXACT.format(self.config.env.id),)
+
+    def continue_from(self, found: FoundCheckpoint) -> None:
+        """Arrange that training starts in the state of a checkpoint."""
+        if self.config.train.threads == "auto":
+            # Another number of threads rounds differently, and this machine may have others.
+            torch.set_num_threads(found.manifest.threads)
+        self.checkpoints.discard_after(found.manifest.step)
+        self.crew.records.truncate_after(found.manifest.step)
+        self.crew.checkpoint.last_step = found.manifest.step
+        self.conductor.restore = lambda: self._restore(found)
+        if not found.manifest.exact:
+            self._seed_new_episodes(found.manifest.step)
+
+    def start_over(self) -> None:
+        """Arrange that a run without any checkpoint starts at its first step again."""
+        self.crew.records.truncate_after(-1)
+
+    def _seed_new_episodes(self, step: int) -> None:
+        # Where episodes cannot go on, at least do not repeat those that the run began with.
+        seeds = derive_seeds(self.config.seed, f"envs-after-{step}", self.config.env.num_envs)
+        assert self.algorithm.env is not None
+        seed_next_reset(self.algorithm.env, seeds)
+
+    def _restore(self, found: FoundCheckpoint) -> None:
+        load_parts(self.parts, found)
+        if found.manifest.final and getattr(self.algorithm, "use_sde", False):
+            # A final checkpoint is older than the noise of the rollout that now follows.
+            actor = getattr(self.algorithm, "actor", None) or self.algorithm.policy
+            actor.reset_noise(self.algorithm.n_envs)  # type: ignore[operator]
+        _LOG.info("continuing from the checkpoint of step %d.", found.manifest.step)
+
+
+@contextlib.contextmanager
+def open_session(
+    config: ExperimentConfig,
+    run: RunDirectory,
+    stop: StopRequest,
+    extra: Sequence[BaseCallback] = (),
+) -> Iterator[Session]:
+    """Build a session and close it again, whatever happens.
+
+    Raises:
+        ConfigError: The environment, the agent or a callback is wrong.
+    """
+    with contextlib.ExitStack() as stack:
+        seed_everything(derive_seeds(config.seed, "training", 1)[0])
+        venv = _open_envs(config, stack)
+        algorithm = _build_algorithm(config, venv)
+        records = Records.open(config, run)
+        stack.callback(records.close)
+        algorithm.set_logger(make_logger(records.metric_writers))
+        checkpoints = CheckpointStore(
+            run.checkpoints,
+            Subject(config.agent.algorithm, config.env.id),
+            config.checkpoint.keep_last,
+        )
+        crew = assemble(
+            config,
+            run,
+            algorithm,
+            records=records,
+            checkpoints=checkpoints,
+            stop=stop,
+            extra=extra,
+        )
+        stack.callback(crew.conductor.close)
+        parts = make_parts(algorithm, venv, crew.conductor)
+        crew.checkpoint.parts = parts
+        session = Session(config, run, algorithm, crew, parts, checkpoints, stop)
+        _note_limits(session, parts)
+        yield session
+
+
+def make_parts(
+    algorithm: BaseAlgorithm, venv: VecEnv, conductor: Conductor
+) -> dict[str, CheckpointPart]:
+    """Return the owners of everything that a run's future depends on, in loading order."""
+    environments = EnvironmentsPart(venv)
+    # Generators last: restoring the others must not leave a trace in them.
+    return {
+        "environments": environments,
+        "networks and optimisers": LearnerPart(algorithm),
+        "loop": LoopPart(algorithm, environments),
+        "normaliser": NormalizerPart(venv, environments),
+        "replay buffer": ReplayPart(algorithm),
+        "callbacks": CallbacksPart(conductor.callbacks),
+        "generators": GeneratorsPart(algorithm),
+    }
+
+
+def _open_envs(config: ExperimentConfig, stack: contextlib.ExitStack) -> VecEnv:
+    venv = make_training_envs(config)
+    stack.callback(_close_quietly, venv)
+    return venv
+
+
+def _build_algorithm(config: ExperimentConfig, venv: VecEnv) -> BaseAlgorithm:
+    device, reason = choose_device(config, venv.observation_space)
+    threads = choose_threads(config, venv.observation_space, device)
+    torch.set_num_threads(threads)
+    algorithm = build_agent(config.agent, venv, seed=config.seed, device=device)
+    parameters = sum(parameter.numel() for parameter in algorithm.policy.parameters())
+    _LOG.info(
+        "%s with %s parameters on %s (%s), %d torch threads.",
+        config.agent.algorithm,
+        f"{parameters:,}",
+        device,
+        reason,
+        threads,
+    )
+    return algorithm
+
+
+def _note_limits(session: Session, parts: dict[str, CheckpointPart]) -> None:
+    environments = parts["environments"]
+    assert isinstance(environments, EnvironmentsPart)
+    session.crew.checkpoint.exact = environments.exact
+    session.crew.status.notes = session.notes
+    for note in session.notes:
+        _LOG.warning("%s", note)
+
+
+def _close_quietly(venv: VecEnv) -> None:
+    # A dead worker has said what happened already; closing the others must go on.
+    with contextlib.suppress(EOFError, ConnectionError):
+        venv.close()

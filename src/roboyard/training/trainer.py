@@ -1,0 +1,194 @@
+"""The trainer: one run, from a config to a run directory."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from stable_baselines3.common.callbacks import BaseCallback
+
+from roboyard.config.load import to_yaml
+from roboyard.config.schema import ExperimentConfig
+from roboyard.errors import RoboyardError, StorageError, TrainingError
+from roboyard.storage import atomic
+from roboyard.storage.run_directory import RunDirectory
+from roboyard.training import diagnosis
+from roboyard.training.callbacks import ProgressCallback, StopRequest
+from roboyard.training.callbacks.base import Boundary, RunCallback, StopTraining
+from roboyard.training.conclusion import conclude
+from roboyard.training.log import logged_to
+from roboyard.training.provenance import record_segment
+from roboyard.training.result import TrainResult
+from roboyard.training.resume import check_continues, has_ended
+from roboyard.training.session import Session, open_session
+from roboyard.training.signals import InterruptGuard
+
+__all__ = ["TrainResult", "Trainer"]
+
+_LOG = logging.getLogger(__name__)
+
+
+class Trainer:
+    """Trains one config with one seed.
+
+    Example::
+
+        result = Trainer(load("configs/cartpole.yaml")).train()
+        print(result.run_dir, result.evaluation.mean)
+    """
+
+    def __init__(
+        self,
+        config: ExperimentConfig,
+        *,
+        run_id: str | None = None,
+        resume_from: Path | None = None,
+        callbacks: Sequence[BaseCallback] = (),
+        progress: bool = True,
+    ) -> None:
+        """Prepare a run; nothing is written yet.
+
+        Args:
+            config: What to train.
+            run_id: Name of the new run's folder; by default the time.
+            resume_from: A run directory to continue instead.
+            callbacks: Callbacks besides those that the config asks for.
+            progress: Show a progress bar, or lines where there is no terminal.
+        """
+        self._config = config
+        self._run_id = run_id
+        self._resume_from = resume_from
+        self._callbacks = tuple(callbacks)
+        self._progress = progress
+        self._ended = False
+
+    def train(self) -> TrainResult:
+        """Train until the last step, a reason to stop, or a signal.
+
+        Returns:
+            How the run ended. After Ctrl-C or SIGTERM its state is ``interrupted``, and there
+            is a checkpoint to continue from.
+
+        Raises:
+            ConfigError: The config, the folder or the run to continue is wrong.
+            CheckpointError: There is no good checkpoint, or it belongs to another run.
+            TrainingError: A number is not finite, or a worker process died.
+            StorageError: The disk is full or cannot be written.
+        """
+        run, stop = self._open_run(), StopRequest()
+        with logged_to(run.log_file), InterruptGuard() as guard, _failure_recorded(run, stop):
+            callbacks = (_Signals(guard, stop), *self._callbacks, *self._shown())
+            with open_session(self._config, run, stop, callbacks) as session:
+                start = self._prepare(session)
+                if start < self._config.train.total_steps and not self._ended:
+                    _learn(session)
+                else:
+                    _restore_only(session)
+                return conclude(session)
+
+    def _open_run(self) -> RunDirectory:
+        if self._resume_from is not None:
+            run = RunDirectory.open(self._resume_from)
+            started_with = check_continues(run, self._config)
+            self._ended = has_ended(run, started_with, self._config)
+        else:
+            run = RunDirectory.create(self._config.store, self._config.name, self._run_id)
+        return run
+
+    def _shown(self) -> tuple[BaseCallback, ...]:
+        return (ProgressCallback(self._config.train.total_steps),) if self._progress else ()
+
+    def _prepare(self, session: Session) -> int:
+        """Write the config; find where to start; return that step."""
+        run, start = session.run, 0
+        found = session.checkpoints.newest_good() if self._resume_from is not None else None
+        if found is not None:
+            if self._ended:
+                session.stop.request("finished", run.read_status().reason)
+            session.continue_from(found)
+            start = found.manifest.step
+        elif self._resume_from is not None:
+            _LOG.warning("'%s' has no checkpoint yet; starting over.", run.path)
+            session.start_over()
+        atomic.write_text(run.config_file, to_yaml(self._config))
+        record_segment(run, start)
+        run.write_status(
+            "running",
+            start,
+            last_checkpoint=found.manifest.step if found is not None else None,
+            notes=session.notes,
+        )
+        return start
+
+
+class _Signals(RunCallback):
+    """Turns a signal that came in into a request to stop."""
+
+    def __init__(self, guard: InterruptGuard, stop: StopRequest) -> None:
+        super().__init__()
+        self._guard = guard
+        self._request = stop
+
+    def on_boundary(self, boundary: Boundary) -> None:
+        del boundary  # Unused.
+        if self._guard.received is not None:
+            self._request.request("interrupted", self._guard.received)
+
+
+def _learn(session: Session) -> None:
+    """Run the algorithm's loop to its end or to a boundary at which to stop.
+
+    A continued run starts like a new one, so that schedules keep their denominator; its first
+    boundary puts the checkpoint back.
+    """
+    algorithm, total = session.algorithm, session.config.train.total_steps
+    try:
+        algorithm.learn(total, callback=session.conductor, log_interval=None)  # type: ignore[arg-type]
+    except StopTraining:
+        session.conductor.on_training_end()
+        return
+    except ValueError as error:
+        diagnosis.check_parameters(algorithm)  # torch refuses NaN without saying whence
+        raise TrainingError(f"training failed at step {session.step}: {error}") from error
+    except (EOFError, ConnectionError) as error:
+        raise TrainingError(
+            f"a worker process died at step {session.step} ({type(error).__name__}); its own "
+            "message stands above. Continue from the last checkpoint with --resume."
+        ) from error
+    if session.step >= total:
+        session.conductor.boundary(final=True)
+    else:
+        session.stop.request("finished", "a callback stopped the run")
+
+
+def _restore_only(session: Session) -> None:
+    """Put a checkpoint back without training."""
+    session.algorithm._setup_learn(session.config.train.total_steps, session.conductor)
+    session.conductor.boundary(final=True)
+
+
+@contextlib.contextmanager
+def _failure_recorded(run: RunDirectory, stop: StopRequest) -> Iterator[None]:
+    """Write a failure to ``status.json`` before it goes on its way."""
+    try:
+        yield
+    except BaseException as error:
+        reason = str(error) if isinstance(error, RoboyardError) else repr(error)
+        state, text = ("interrupted", "stopped at once") if _is_stop(error) else ("failed", reason)
+        _LOG.error("%s: %s", state, text)
+        with contextlib.suppress(StorageError):
+            old = run.read_status()
+            run.write_status(
+                state,  # type: ignore[arg-type]
+                old.step,
+                reason=text,
+                last_checkpoint=old.last_checkpoint,
+                notes=old.notes,
+            )
+        raise
+
+
+def _is_stop(error: BaseException) -> bool:
+    return isinstance(error, KeyboardInterrupt | SystemExit)

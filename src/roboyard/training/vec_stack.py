@@ -1,0 +1,61 @@
+"""The vectorised training environments and the wrappers around them."""
+
+from __future__ import annotations
+
+from typing import TypeVar
+
+from stable_baselines3.common.vec_env import VecEnv, VecEnvWrapper, VecMonitor, VecNormalize
+
+from roboyard.config.schema import ExperimentConfig
+from roboyard.envs.vector import make_vec_env
+from roboyard.seeds import derive_seeds
+
+W = TypeVar("W", bound=VecEnvWrapper)
+
+
+def make_training_envs(config: ExperimentConfig) -> VecEnv:
+    """Build the environments that a run trains in.
+
+    The order is environments, monitor, normaliser: the monitor reports the environment's own
+    rewards, not the scaled ones.
+
+    Raises:
+        ConfigError: The environment does not exist or cannot be built as asked.
+    """
+    env = config.env
+    seeds = derive_seeds(config.seed, "envs", env.num_envs)
+    venv: VecEnv = VecMonitor(
+        make_vec_env(env, num_envs=env.num_envs, seeds=seeds, workers=env.workers)
+    )
+    normalize = env.normalize
+    if not (normalize.observations or normalize.rewards):
+        return venv
+    return VecNormalize(
+        venv,
+        norm_obs=normalize.observations,
+        norm_reward=normalize.rewards,
+        clip_obs=normalize.clip_observations,
+        clip_reward=normalize.clip_rewards,
+        gamma=getattr(config.agent.hyperparameters, "gamma", 0.99),
+    )
+
+
+def seed_next_reset(venv: VecEnv, seeds: list[int]) -> None:
+    """Give each copy the seed of its next reset; ``VecEnv.seed`` only takes a first one."""
+    base_envs(venv)._seeds = list(seeds)
+
+
+def base_envs(venv: VecEnv) -> VecEnv:
+    """Return the vectorised environment inside all wrappers."""
+    while isinstance(venv, VecEnvWrapper):
+        venv = venv.venv
+    return venv
+
+
+def find_wrapper(venv: VecEnv, kind: type[W]) -> W | None:
+    """Return the outermost wrapper of a kind, or None."""
+    while isinstance(venv, VecEnvWrapper):
+        if isinstance(venv, kind):
+            return venv
+        venv = venv.venv
+    return None
