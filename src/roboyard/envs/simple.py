@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from roboyard.envs.base import BaseRobotEnv
 from roboyard.errors import SimulationError
-from roboyard.sim import Camera, Dynamics, JointReader, Shape, WorldConfig
+from roboyard.sim import Camera, Dynamics, JointReader, WorldConfig
 
 CARTPOLE_URDF = Path(__file__).parent / "assets" / "cartpole.urdf"
 """The robot description that ships with the package."""
@@ -105,8 +105,6 @@ class SimpleRobotEnv(BaseRobotEnv[Floats32, Floats32]):
         undamped = Dynamics(linear_damping=0.0, angular_damping=0.0, joint_damping=0.0)
         for link in (-1, *_JOINTS):
             self.world.set_dynamics(self._robot, link, undamped)
-        ground = Shape("box", (6.0, 4.0, 0.01), color=(0.86, 0.87, 0.89, 1.0), collides=False)
-        self.world.add_shape(ground, position=(0.0, 0.0, -0.01))
         self._reader = JointReader(self.world, self._robot, _JOINTS)
 
     def _reset(self, options: Mapping[str, Any]) -> None:
