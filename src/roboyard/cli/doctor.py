@@ -1,0 +1,136 @@
+"""``roboyard doctor``: what this machine has, what is missing, and how to get it."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import importlib.util
+import os
+import platform
+from dataclasses import dataclass
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+_CORE = (
+    "torch",
+    "stable-baselines3",
+    "sb3-contrib",
+    "gymnasium",
+    "pybullet",
+    "pydantic",
+    "numpy",
+    "tensorboard",
+    "matplotlib",
+    "imageio-ffmpeg",
+)
+_EXTRAS = {"aws": ("boto3",)}
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One line of the doctor's report."""
+
+    what: str
+    is_good: bool | None
+    """True fine, False broken, None optional and absent."""
+    detail: str
+    remedy: str = ""
+
+
+def doctor() -> None:
+    """Check versions, physics, rendering, video, threads and accelerator.
+
+    Ends with exit code 1 if something that training needs is broken.
+    """
+    findings = [_python(), *_packages(), *_extras(), _rendering(), _video(), _threads()]
+    findings += [_accelerator(), _window()]
+    table = Table(box=None, pad_edge=False)
+    for column in ("", "check", "found", "to mend it"):
+        table.add_column(column, overflow="fold")
+    marks = {True: "[green]ok[/green]", False: "[red]broken[/red]", None: "[dim]absent[/dim]"}
+    for finding in findings:
+        table.add_row(marks[finding.is_good], finding.what, finding.detail, finding.remedy)
+    Console().print(table)
+    if any(finding.is_good is False for finding in findings):
+        raise typer.Exit(1)
+
+
+def _python() -> Finding:
+    version = platform.python_version()
+    remedy = "" if version.startswith("3.11.") else "3.11 has ready-made PyBullet wheels"
+    return Finding("python", True, f"{version} on {platform.platform(terse=True)}", remedy)
+
+
+def _version(package: str) -> str | None:
+    try:
+        return importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:
+        return None
+
+
+def _packages() -> list[Finding]:
+    findings = []
+    for package in _CORE:
+        version = _version(package)
+        remedy = "" if version else f"pip install {package}"
+        findings.append(Finding(package, version is not None, version or "not installed", remedy))
+    return findings
+
+
+def _extras() -> list[Finding]:
+    findings = []
+    for extra, packages in _EXTRAS.items():
+        missing = [package for package in packages if _version(package) is None]
+        found = ", ".join(f"{p} {_version(p)}" for p in packages if p not in missing)
+        remedy = f"pip install 'roboyard[{extra}]'" if missing else ""
+        detail = found or "optional, not installed"
+        findings.append(Finding(f"extra: {extra}", None if missing else True, detail, remedy))
+    return findings
+
+
+def _rendering() -> Finding:
+    try:
+        from roboyard.envs.simple import SimpleRobotEnv
+
+        env = SimpleRobotEnv(render_mode="rgb_array")
+        env.reset(seed=0)
+        frame = env.render()
+        env.close()
+        shape = getattr(frame, "shape", None)
+        return Finding("physics and rendering", True, f"PyBullet steps and draws {shape}")
+    except Exception as error:  # the doctor reports whatever is wrong
+        return Finding("physics and rendering", False, str(error), "pip install pybullet")
+
+
+def _video() -> Finding:
+    try:
+        import imageio_ffmpeg
+
+        return Finding("video", True, f"ffmpeg {imageio_ffmpeg.get_ffmpeg_version()}")
+    except Exception as error:  # the doctor reports whatever is wrong
+        return Finding("video", False, str(error), "pip install imageio-ffmpeg")
+
+
+def _threads() -> Finding:
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    limit = os.environ.get("OMP_NUM_THREADS")
+    note = f", OMP_NUM_THREADS={limit}" if limit else ""
+    return Finding("processor", True, f"{cores} cores usable{note}")
+
+
+def _accelerator() -> Finding:
+    if importlib.util.find_spec("torch") is None:
+        return Finding("accelerator", None, "torch is not installed", "pip install torch")
+    import torch
+
+    if torch.cuda.is_available():
+        return Finding("accelerator", True, torch.cuda.get_device_name(0))
+    return Finding("accelerator", None, "none; small networks train faster on the CPU anyway")
+
+
+def _window() -> Finding:
+    has_display = bool(os.environ.get("DISPLAY")) or platform.system() != "Linux"
+    if has_display:
+        return Finding("window", True, "a display is there for --window")
+    return Finding("window", None, "no display", "use --video, or set DISPLAY")

@@ -1,0 +1,71 @@
+"""``roboyard list``: what a config may name."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from roboyard.errors import ConfigError
+
+app = typer.Typer(help="List environments, algorithms and configs.", no_args_is_help=True)
+
+
+@app.command()
+def environments(
+    everything: Annotated[
+        bool, typer.Option("--all", help="Also other packages' registered environments.")
+    ] = False,
+) -> None:
+    """List the environments that ``env.id`` may name."""
+    from roboyard.envs.factory import list_env_ids
+
+    ids = list_env_ids()
+    own = [name for name in ids if name.startswith("roboyard/")]
+    for name in ids if everything else own:
+        typer.echo(name)
+    if not everything:
+        typer.echo(f"({len(ids) - len(own)} more with --all, and any 'module:Class')", err=True)
+
+
+@app.command()
+def algorithms() -> None:
+    """List the algorithms that ``agent.algorithm`` may name."""
+    from roboyard.config.agents import BUILTIN_AGENTS
+    from roboyard.config.algorithms import ALGORITHMS
+
+    table = Table(box=None, pad_edge=False)
+    for column in ("algorithm", "kind", "what it is"):
+        table.add_column(column)
+    for name in ALGORITHMS.names():
+        record = BUILTIN_AGENTS.get(name)
+        kind = "off-policy" if record and "her" in record.model_fields else "on-policy"
+        summary = (record.__doc__ or "").partition("\n")[0] if record else "registered by you"
+        table.add_row(name, kind, summary)
+    Console().print(table)
+
+
+@app.command()
+def configs(
+    folder: Annotated[Path, typer.Argument(help="Folder with YAML files.")] = Path("configs"),
+) -> None:
+    """List the configs of a folder, with what each one trains."""
+    from roboyard.config.load import load
+
+    if not folder.is_dir():
+        raise ConfigError(f"'{folder}' is not a folder. Give one that holds YAML configs.")
+    table = Table(box=None, pad_edge=False)
+    for column in ("config", "environment", "algorithm", "steps"):
+        table.add_column(column)
+    for path in sorted(folder.rglob("*.yaml")):
+        try:
+            config = load(path)
+        except ConfigError as error:
+            table.add_row(str(path), f"[red]does not load: {str(error).splitlines()[0]}[/red]")
+            continue
+        steps = f"{config.train.total_steps:,}"
+        table.add_row(str(path), config.env.id, config.agent.algorithm, steps)
+    Console().print(table)
