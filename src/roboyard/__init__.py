@@ -22,7 +22,8 @@ if TYPE_CHECKING:
     from roboyard.envs.simple import SimpleRobotEnv
     from roboyard.errors import RoboyardError
     from roboyard.evaluation.evaluator import Evaluator
-    from roboyard.policies.bundle import PolicyBundle, load_policy
+    from roboyard.policies.bundle import PolicyBundle
+    from roboyard.policies.loading import load_policy
     from roboyard.training.trainer import Trainer, TrainResult
 
 __version__ = "0.1.0"
@@ -38,7 +39,7 @@ _HOMES = {
     "Trainer": "roboyard.training.trainer",
     "evaluate": "roboyard.api",
     "load_config": "roboyard.config.load:load",
-    "load_policy": "roboyard.policies.bundle",
+    "load_policy": "roboyard.policies.loading",
     "train": "roboyard.api",
 }
 

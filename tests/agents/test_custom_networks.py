@@ -1,5 +1,7 @@
 """Networks: what the record says is what is built, in the agent and in the network alone."""
 
+import copy
+
 import numpy as np
 import pytest
 import torch
@@ -143,6 +145,30 @@ def test_layer_norm_keeps_the_optimisers_settings():
     assert optimiser.defaults["weight_decay"] == 0.1
     assert optimiser.defaults["eps"] == 1e-5
     assert optimiser.defaults["lr"] == 3e-4
+
+
+@pytest.mark.parametrize("name", ["PPO", "TRPO", "RecurrentPPO"])
+@pytest.mark.parametrize("network", [{}, {"layer_norm": True, "weight_decay": 0.1}], ids=str)
+def test_adam_takes_its_fused_step_on_the_cpu(name, network):
+    policy = agent_of(name, network).policy
+    assert all(optimiser.defaults["fused"] for optimiser in optimisers(policy))
+    assert all(optimiser.defaults["eps"] == 1e-5 for optimiser in optimisers(policy))
+
+
+def test_a_run_continued_from_its_optimisers_state_is_the_same_to_the_bit():
+    first, second = agent_of("PPO", {}), agent_of("PPO", {})
+    first.learn(16)
+    second.policy.load_state_dict(first.policy.state_dict())
+    second.policy.optimizer.load_state_dict(copy.deepcopy(first.policy.optimizer.state_dict()))
+    for agent in (first, second):
+        torch.manual_seed(0)
+        observation = torch.ones(4, 3)
+        values, log_prob, _ = agent.policy.evaluate_actions(observation, torch.zeros(4, 2))
+        agent.policy.optimizer.zero_grad()
+        (values.pow(2).mean() - log_prob.mean()).backward()
+        agent.policy.optimizer.step()
+    for one, other in zip(first.policy.parameters(), second.policy.parameters(), strict=True):
+        assert torch.equal(one, other)
 
 
 @pytest.mark.parametrize("name", NOT_ARS)

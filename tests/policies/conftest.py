@@ -3,23 +3,11 @@ import torch
 from stable_baselines3.common.vec_env import DummyVecEnv
 
 from roboyard.agents import build_agent
-from roboyard.config.schema import ExperimentConfig
 from roboyard.policies import ObservationNormalizer, PolicyBundle
-from roboyard.testing.agent_configs import small_agent
+from roboyard.testing.agent_configs import small_agent, small_experiment
 from roboyard.testing.fake_envs import FORCE, VECTOR, FakeEnv
 
 torch.set_num_threads(1)
-
-
-def make_config(agent):
-    return ExperimentConfig.model_validate(
-        {
-            "name": "fake",
-            "env": {"id": "roboyard.testing.fake_envs:FakeEnv"},
-            "train": {"total_steps": 100},
-            "agent": agent.model_dump(mode="json"),
-        }
-    )
 
 
 @pytest.fixture
@@ -27,7 +15,7 @@ def write_bundle(tmp_path):
     """Build an agent, write its bundle, return both."""
 
     def write(name="PPO", observation_space=VECTOR, *, normalizer=None, steps=0, **sections):
-        config = make_config(small_agent(name, **sections.pop("agent", {})))
+        config = small_experiment(small_agent(name, **sections.pop("agent", {})))
         env = DummyVecEnv([lambda: FakeEnv(observation_space, FORCE)] * 2)
         env.seed(1)
         agent = build_agent(config.agent, env, seed=3)

@@ -14,19 +14,19 @@ from roboyard.config.load import to_dict
 from roboyard.errors import PolicyError
 from roboyard.policies import ObservationNormalizer, PolicyBundle, load_policy
 from roboyard.policies.contract import Entry, PolicyContract, describe_env
-from roboyard.testing.agent_configs import ALGORITHM_NAMES, small_agent
+from roboyard.testing.agent_configs import ALGORITHM_NAMES, small_agent, small_experiment
 from roboyard.testing.fake_envs import FORCE, IMAGE, MIXED, VECTOR, FakeEnv
 
 READS_DICTS = [name for name in ALGORITHM_NAMES if name not in ("ARS", "CrossQ")]
 
 
-def trained(name, tmp_path, make_config, observation_space=VECTOR, **sections):
+def trained(name, tmp_path, observation_space=VECTOR, **sections):
     """Train a little with a normaliser, write the bundle, return agent, env and policy."""
     venv = channels_first(DummyVecEnv([lambda: FakeEnv(observation_space, FORCE)] * 3))
     keys = keys_to_normalize(observation_space)
     env = VecNormalize(venv, norm_obs=observation_space is not IMAGE, norm_obs_keys=keys)
     env.seed(2)
-    config = make_config(small_agent(name, **sections))
+    config = small_experiment(small_agent(name, **sections))
     agent = build_agent(config.agent, env, seed=3)
     agent.learn(24)
     env.training = False
@@ -40,13 +40,6 @@ def trained(name, tmp_path, make_config, observation_space=VECTOR, **sections):
         provenance={"steps": 24},
     )
     return agent, env, load_policy(path)
-
-
-@pytest.fixture
-def make_config():
-    from conftest import make_config
-
-    return make_config
 
 
 def assert_same_actions(agent, env, policy, steps=12):
@@ -65,21 +58,21 @@ def assert_same_actions(agent, env, policy, steps=12):
 
 
 @pytest.mark.parametrize("name", ALGORITHM_NAMES)
-def test_actions_are_those_of_the_agent_on_normalised_vectors(name, tmp_path, make_config):
-    agent, env, policy = trained(name, tmp_path, make_config)
+def test_actions_are_those_of_the_agent_on_normalised_vectors(name, tmp_path):
+    agent, env, policy = trained(name, tmp_path)
     assert_same_actions(agent, env, policy)
 
 
 @pytest.mark.parametrize("name", READS_DICTS)
-def test_actions_are_those_of_the_agent_on_dicts_with_images(name, tmp_path, make_config):
-    agent, env, policy = trained(name, tmp_path, make_config, MIXED)
+def test_actions_are_those_of_the_agent_on_dicts_with_images(name, tmp_path):
+    agent, env, policy = trained(name, tmp_path, MIXED)
     assert_same_actions(agent, env, policy, steps=3)
 
 
 @pytest.mark.parametrize("name", ["PPO", "SAC"])
-def test_actions_are_those_of_the_agent_on_images(name, tmp_path, make_config):
+def test_actions_are_those_of_the_agent_on_images(name, tmp_path):
     network = {"layer_norm": True, "extractor": {"kwargs": {"features_dim": 16}}}
-    agent, env, policy = trained(name, tmp_path, make_config, IMAGE, network=network)
+    agent, env, policy = trained(name, tmp_path, IMAGE, network=network)
     assert_same_actions(agent, env, policy, steps=3)
 
 
@@ -92,13 +85,25 @@ def test_actions_are_those_of_the_agent_on_images(name, tmp_path, make_config):
     ids=["layers", "gsde"],
 )
 @pytest.mark.parametrize("name", ["PPO", "SAC"])
-def test_custom_networks_survive(name, sections, tmp_path, make_config):
-    agent, env, policy = trained(name, tmp_path, make_config, **sections)
+def test_custom_networks_survive(name, sections, tmp_path):
+    agent, env, policy = trained(name, tmp_path, **sections)
     assert_same_actions(agent, env, policy)
 
 
-def test_a_recurrent_policy_remembers_and_forgets_at_episode_starts(tmp_path, make_config):
-    agent, env, policy = trained("RecurrentPPO", tmp_path, make_config)
+@pytest.mark.parametrize("name", ["PPO", "SAC"])
+def test_sampled_actions_with_gsde_spread_as_the_policy_learnt(name, write_bundle):
+    def spread(log_std):
+        sections = {"network": {"log_std_init": log_std}, "hyperparameters": {"use_sde": True}}
+        policy = load_policy(write_bundle(name, agent=sections)[1])
+        observation = np.random.default_rng(0).normal(size=(50, 3)).astype(np.float32)
+        sampled = policy.predict(observation, deterministic=False).actions
+        return np.abs(sampled - policy.predict(observation).actions).mean()
+
+    assert spread(-9.0) < 0.01 < 0.1 < spread(0.0)
+
+
+def test_a_recurrent_policy_remembers_and_forgets_at_episode_starts(tmp_path):
+    agent, env, policy = trained("RecurrentPPO", tmp_path)
     state = assert_same_actions(agent, env, policy)
     observation = env.venv.reset()
     fresh = policy.predict(observation, None, None).actions
@@ -197,6 +202,15 @@ def test_an_environment_describes_itself():
     )
     assert contract.actions == (Entry(name="force", unit="N"),)
     assert contract.control_period_s == 0.02
+
+
+def test_a_vector_of_environments_describes_itself_as_its_first():
+    class Named(FakeEnv):
+        observation_names = ("x [m]", "y [m]", "z [m]")
+
+    contract = describe_env(DummyVecEnv([Named] * 2))
+    assert contract.observations[""][2] == Entry(name="z", unit="m")
+    assert contract.control_period_s is None
 
 
 def test_an_environment_that_says_nothing_gives_an_empty_contract():

@@ -30,7 +30,7 @@ from roboyard.agents.hyperparameters import (
     replay_buffer_arguments,
 )
 from roboyard.agents.layers import customise
-from roboyard.agents.networks import uses_sde
+from roboyard.agents.networks import uses_sde, with_fused_adam
 from roboyard.agents.noise import build_noise
 from roboyard.agents.spaces import AnySpace, network_space
 from roboyard.config.agents import AgentBase, OffPolicyAgentBase
@@ -68,6 +68,9 @@ def build_agent(config: AgentBase, env: VecEnv, *, seed: int, device: str = "cpu
     message = batch_warning(config, env.num_envs)
     if message is not None:
         _log.warning(message)
+    policy_kwargs = dict(plan.arguments)
+    if device == "cpu":
+        policy_kwargs = with_fused_adam(algorithm_class(config), policy_kwargs)
     generator_seed, action_seed = derive_seeds(seed, "agent", 2)
     set_random_seed(generator_seed, using_cuda=device.startswith("cuda"))
 
@@ -75,7 +78,7 @@ def build_agent(config: AgentBase, env: VecEnv, *, seed: int, device: str = "cpu
         return algorithm_class(config)(
             plan.policy_class,
             env,
-            policy_kwargs=dict(plan.arguments),
+            policy_kwargs=policy_kwargs,
             device=device,
             seed=None,
             **arguments,

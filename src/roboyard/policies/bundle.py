@@ -22,9 +22,15 @@ from pydantic import JsonValue, ValidationError
 
 from roboyard.config.schema import ExperimentConfig
 from roboyard.errors import PolicyError
-from roboyard.policies import manifest as files
 from roboyard.policies.contract import PolicyContract, check_contract
-from roboyard.policies.manifest import Manifest, NormalizerSection
+from roboyard.policies.manifest import (
+    NORMALIZER_PART,
+    POLICY_PART,
+    Manifest,
+    NormalizerSection,
+    read_parts,
+    write_parts,
+)
 from roboyard.policies.normalizer import ObservationNormalizer
 from roboyard.policies.spaces import AnySpace, space_from_json, space_to_json
 
@@ -99,27 +105,27 @@ class PolicyBundle:
             PolicyError: The arguments do not fit each other.
             StorageError: It cannot be written; nothing is left behind.
         """
-        from roboyard.policies import weights
+        from roboyard.policies.weights import check_spaces, describe, pack
 
         contract = contract or PolicyContract()
         check_contract(contract, observation_space, action_space)
-        weights.check_spaces(policy, normalizer, observation_space, action_space)
-        packed = weights.pack(policy)
+        check_spaces(policy, normalizer, observation_space, action_space)
+        packed = pack(policy)
         section = normalizer and NormalizerSection(clip=normalizer.clip, epsilon=normalizer.epsilon)
         facts = Manifest(
             algorithm=config.agent.algorithm,
             observation_space=space_to_json(observation_space),
             action_space=space_to_json(action_space),
-            network=weights.describe(policy, packed.aliases),
+            network=describe(policy, packed.aliases),
             normalizer=section,
             contract=contract,
             config=config.model_dump(mode="json"),
             provenance=dict(provenance),
         )
-        parts = {files.POLICY_PART: packed.content}
+        parts = {POLICY_PART: packed.content}
         if normalizer is not None:
-            parts[files.NORMALIZER_PART] = _pack_arrays(normalizer)
-        files.write_parts(Path(path), facts, parts)
+            parts[NORMALIZER_PART] = _pack_arrays(normalizer)
+        write_parts(Path(path), facts, parts)
         return Path(path)
 
     @classmethod
@@ -130,7 +136,7 @@ class PolicyBundle:
             PolicyError: It is missing, damaged, or of an unknown format version.
         """
         path = Path(path)
-        facts, parts = files.read_parts(path)
+        facts, parts = read_parts(path)
         try:
             config = ExperimentConfig.model_validate(facts.config)
         except ValidationError as error:
@@ -150,7 +156,7 @@ class PolicyBundle:
             action_space=action_space,
             normalizer=_unpack_normalizer(path, facts, parts, observation_space),
             manifest=facts,
-            weights=parts[files.POLICY_PART],
+            weights=parts[POLICY_PART],
         )
 
     def policy(self, *, device: str = "cpu", trust_code: bool = False) -> LoadedPolicy:
@@ -189,9 +195,9 @@ def _unpack_normalizer(
     if facts.normalizer is None:
         return None
     try:
-        arrays = load(parts[files.NORMALIZER_PART])
+        arrays = load(parts[NORMALIZER_PART])
     except Exception as error:  # Whatever damaged bytes make the parser raise.
-        raise PolicyError(f"'{path}' is damaged: {files.NORMALIZER_PART}: {error}.") from error
+        raise PolicyError(f"'{path}' is damaged: {NORMALIZER_PART}: {error}.") from error
     normalizer = ObservationNormalizer.from_arrays(
         arrays, facts.normalizer.clip, facts.normalizer.epsilon
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 from gymnasium import spaces
 from pydantic import Field, JsonValue, PositiveFloat, ValidationError
@@ -42,20 +43,20 @@ def describe_env(env: object) -> PolicyContract:
     """Collect what an environment tells about itself.
 
     Args:
-        env: An environment that may offer ``observation_names`` and ``action_names`` (texts such
-            as ``"pole angle [rad]"``; for Dict observations a mapping of them) and
-            ``control_period`` [s]. What it does not offer is left out.
+        env: An environment, or a vector of equal ones, that may offer ``observation_names`` and
+            ``action_names`` (texts such as ``"pole angle [rad]"``; for Dict observations a
+            mapping of them) and ``control_period`` [s]. What it does not offer is left out.
 
     Raises:
         PolicyError: It offers something of another form.
     """
-    names = getattr(env, "observation_names", None) or {}
+    names = _attribute(env, "observation_names") or {}
     by_key = names if isinstance(names, Mapping) else {"": names}
     try:
         return PolicyContract(
             observations={key: _entries(value) for key, value in by_key.items()},
-            actions=_entries(getattr(env, "action_names", None) or ()),
-            control_period_s=getattr(env, "control_period", None),
+            actions=_entries(_attribute(env, "action_names") or ()),
+            control_period_s=_attribute(env, "control_period"),
         )
     except (TypeError, ValidationError) as error:
         raise PolicyError(
@@ -63,6 +64,13 @@ def describe_env(env: object) -> PolicyContract:
             "names are sequences of texts (for Dict observations a mapping of them), and the "
             "period is a positive number of seconds."
         ) from error
+
+
+def _attribute(env: object, name: str) -> Any:  # noqa: ANN401  (checked by the record)
+    """Return an attribute of an environment or of the first of a vector of them."""
+    if not (hasattr(env, "has_attr") and hasattr(env, "get_attr")):
+        return getattr(env, name, None)
+    return env.get_attr(name, indices=[0])[0] if env.has_attr(name) else None
 
 
 def _entries(names: Sequence[str]) -> tuple[Entry, ...]:

@@ -11,6 +11,7 @@ from safetensors.torch import load, save
 from stable_baselines3.common.policies import BasePolicy
 
 from roboyard.agents.factory import build_policy
+from roboyard.agents.hyperparameters import hyperparameter_values
 from roboyard.agents.spaces import network_space
 from roboyard.errors import ConfigError, PolicyError
 from roboyard.policies.manifest import POLICY_PART, NetworkSection
@@ -103,8 +104,22 @@ def build_network(bundle: PolicyBundle, *, device: str, trust_code: bool) -> Bas
         raise PolicyError(
             f"'{bundle.path}': its weights, spaces and config do not fit each other: {reason}"
         ) from error
+    _draw_exploration(policy, agent)
     policy.set_training_mode(False)
     return policy
+
+
+def _draw_exploration(policy: BasePolicy, agent: AgentBase) -> None:
+    """Draw gSDE's matrix for the loaded standard deviation, disturbing no generator.
+
+    Sampled actions then explore as far as the policy learnt to; ``policy.reset_noise()`` draws
+    another matrix.
+    """
+    if not hyperparameter_values(agent).get("use_sde") or not hasattr(policy, "reset_noise"):
+        return
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        policy.reset_noise()
 
 
 def _unpack(bundle: PolicyBundle) -> dict[str, torch.Tensor]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pydantic import JsonValue, TypeAdapter
 
 from roboyard.config.agents import BUILTIN_AGENTS, AgentBase, AgentConfig
+from roboyard.config.schema import ExperimentConfig
 
 _ADAPTER: TypeAdapter[AgentBase] = TypeAdapter(AgentConfig)
 _ON_POLICY: dict[str, JsonValue] = {"n_steps": 8, "batch_size": 8, "n_epochs": 1}
@@ -50,3 +51,15 @@ def small_agent(algorithm: str, **sections: JsonValue) -> AgentBase:
         **sections,
     }
     return _ADAPTER.validate_python(record)
+
+
+def small_experiment(agent: AgentBase) -> ExperimentConfig:
+    """Return a whole config around an agent record, on a fake environment."""
+    return ExperimentConfig.model_validate(
+        {
+            "name": "fake",
+            "env": {"id": "roboyard.testing.fake_envs:FakeEnv"},
+            "train": {"total_steps": 100},
+            "agent": agent.model_dump(mode="json"),
+        }
+    )

@@ -6,6 +6,7 @@ the mean of the action, and episodes end after ``EPISODE_STEPS`` steps.
 
 from __future__ import annotations
 
+import copy
 from typing import Any
 
 import gymnasium
@@ -37,8 +38,9 @@ class FakeEnv(gymnasium.Env[Any, Any]):
             observation_space: Box, Discrete or a Dict of these.
             action_space: Any space.
         """
-        self.observation_space = observation_space
-        self.action_space = action_space
+        # Copies, because stable_baselines3's VecNormalize edits a Dict space in place.
+        self.observation_space = copy.deepcopy(observation_space)
+        self.action_space = copy.deepcopy(action_space)
         self._steps = 0
 
     def _observe(self) -> Any:  # noqa: ANN401  (as many kinds as there are spaces)
