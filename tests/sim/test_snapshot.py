@@ -173,10 +173,10 @@ def test_states_and_snapshots_leak_neither_files_nor_memory():
     sizes = []
     with World() as world:
         world.load_urdf("r2d2.urdf")
-        for index in range(400):
+        for index in range(160):
             world.release(world.save())
             world.load_snapshot(world.snapshot())
-            if index in (100, 399):
+            if index in (40, 159):
                 sizes.append((process.num_fds(), process.memory_info().rss))
     assert sizes[1][0] == sizes[0][0]
     assert sizes[1][1] - sizes[0][1] < 4 * 2**20
