@@ -47,7 +47,7 @@ class SeededEpisodes(gymnasium.Wrapper[object, object, object, object]):
             render_mode: As in Gymnasium.
         """
         super().__init__(make_env(EnvConfig.model_validate(config), render_mode=render_mode))
-        self._waiting: deque[SeededEpisode] = deque()
+        self._waiting: deque[SeededEpisode] | None = None
         self._running: SeededEpisode | None = None
         self._observation: object = None
         self._total = 0.0
@@ -62,16 +62,19 @@ class SeededEpisodes(gymnasium.Wrapper[object, object, object, object]):
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
     ) -> tuple[object, dict[str, Any]]:
         """Start the next episode of the list, or stand still when there is none."""
+        if self._waiting is None:  # not told to begin: an ordinary environment, to be timed
+            return self.env.reset(seed=seed, options=options)
         self._total, self._length = 0.0, 0
         self._running = self._waiting.popleft() if self._waiting else None
-        if self._running is None and self._observation is not None:
+        if self._running is None:
             return self._observation, {}
-        seed = seed if self._running is None else self._running.seed
-        self._observation, info = self.env.reset(seed=seed, options=options)
+        self._observation, info = self.env.reset(seed=self._running.seed, options=options)
         return self._observation, info
 
     def step(self, action: object) -> tuple[object, SupportsFloat, bool, bool, dict[str, Any]]:
         """Step the running episode; the last step's info holds its record."""
+        if self._waiting is None:
+            return self.env.step(action)
         if self._running is None:
             return self._observation, 0.0, False, False, {}
         observation, reward, terminated, truncated, info = self.env.step(action)

@@ -152,6 +152,7 @@ class Evaluator:
                 num_envs=self._num_envs,
                 seeds=self._seeds[: self._num_envs],
                 workers=self._config.workers,
+                infos="ends",
             )
             # An evaluator that is dropped without close() must not leak its environment.
             self._finalizer = weakref.finalize(self, self._venv.close)
