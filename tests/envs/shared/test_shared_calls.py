@@ -11,10 +11,9 @@ from functools import partial
 import gymnasium
 import numpy as np
 import pytest
-from gymnasium import spaces
 from stable_baselines3.common.evaluation import evaluate_policy
 from stable_baselines3.common.monitor import Monitor
-from vector_zoo import ZooEnv
+from vector_zoo import ZooEnv, nested
 
 from roboyard.config.schema import EnvConfig
 from roboyard.envs.shared import WorkerPool, choose_workers, measure_step_cost
@@ -91,12 +90,6 @@ def test_numbers_and_spaces_that_cannot_work_are_refused():
         WorkerPool([ZooEnv, partial(ZooEnv, "image")], workers=2)
     with pytest.raises(ConfigError, match="environment 0 cannot be sent to a worker"):
         WorkerPool([partial(ZooEnv, render_mode=sys._getframe())], workers=1)
-
-
-def nested():
-    env = ZooEnv()
-    env.observation_space = spaces.Dict({"inner": spaces.Dict({"x": spaces.Discrete(2)})})
-    return env
 
 
 def test_nested_observations_are_refused_by_name():

@@ -202,3 +202,25 @@ def test_ctrl_c_reaches_the_parent_alone_and_the_pool_still_works():
     pool.step_wait()
     assert pool.call("get_attr()", [0, 1], "lifetime") == [2, 2]
     pool.close()
+
+
+def test_an_interrupt_while_waiting_leaves_the_pool_usable_and_closing_short():
+    pool = WorkerPool([partial(FaultyEnv, "doze"), ZooEnv], workers=2)
+    pool.reset([0, 1], [None] * 2)
+    for _ in range(2):
+        pool.step_async(ACTIONS[:2])
+        pool.step_wait()
+    previous = signal.signal(signal.SIGALRM, interrupt)
+    try:
+        pool.step_async(ACTIONS[:2])
+        signal.setitimer(signal.ITIMER_REAL, 0.1)
+        with pytest.raises(KeyboardInterrupt):
+            pool.step_wait()
+    finally:
+        signal.signal(signal.SIGALRM, previous)
+    assert pool.call("get_attr()", [0, 1], "lifetime") == [3, 3]
+    pool.close()
+
+
+def interrupt(number, frame):
+    raise KeyboardInterrupt

@@ -125,11 +125,11 @@ class FaultyEnv(ZooEnv):
         return super().reset(seed=seed, options=options)
 
     def step(self, action):
-        if self.where == "step" and self.steps == 2:
+        if self.where == "step" and self.lifetime == 2:
             self.fail()
         return super().step(action)
 
-    def fail(self):
+    def fail(self):  # noqa: C901
         if self.fault == "raise":
             raise ValueError("the gears are stuck")
         if self.fault == "config":
@@ -144,9 +144,18 @@ class FaultyEnv(ZooEnv):
             ctypes.string_at(0)
         if self.fault == "hang":  # in native code, with the interpreter lock held
             ctypes.PyDLL(None).sleep(60)
+        if self.fault == "doze":
+            return ctypes.CDLL(None).usleep(600_000)
         if self.fault == "orphan":  # a child that holds the worker's pipes open
             if os.fork() == 0:
                 ctypes.CDLL(None).sleep(3)
                 os._exit(0)
             os.kill(os.getpid(), signal.SIGKILL)
         os.kill(os.getpid(), getattr(signal, self.fault))
+
+
+def nested():
+    """Make an environment whose observations cannot be laid out."""
+    env = ZooEnv()
+    env.observation_space = spaces.Dict({"inner": spaces.Dict({"x": spaces.Discrete(2)})})
+    return env

@@ -11,7 +11,8 @@ memory that all of them map.
 ``process``     one worker process as the parent sees it
 ``worker``      what runs in it
 ``failure``     errors on their way from worker to parent
-``pool``        all workers together: step, reset, call, close
+``exchange``    requests, answers, and every way in which workers can end
+``pool``        all workers as one vectorised environment
 ``choose``      how many workers are worth it
 ==============  ==================================================================
 

@@ -2,39 +2,35 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
-import pickle
-import time
-import weakref
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Final, Literal, NamedTuple, TypeAlias
+from typing import Any, Literal, NamedTuple, TypeAlias
 
 import gymnasium
 import numpy as np
 from numpy.typing import NDArray
 
-from roboyard.envs.shared import channel as wire
-from roboyard.envs.shared import layout
-from roboyard.envs.shared.channel import DisconnectedError, dump, dump_by_value
-from roboyard.envs.shared.failure import death, to_exception
-from roboyard.envs.shared.layout import ObservationKey
-from roboyard.envs.shared.process import WorkerProcess
+from roboyard.envs.shared.channel import dump, dump_by_value
+from roboyard.envs.shared.exchange import Exchange
+from roboyard.envs.shared.layout import (
+    MAX_WORKERS,
+    ObservationKey,
+    SharedArrays,
+    blocks,
+    create_memory,
+    map_arrays,
+    plan,
+    reserve,
+)
 from roboyard.envs.shared.registrations import custom_registrations
 from roboyard.envs.shared.worker import Built, Note, Setup
-from roboyard.errors import ConfigError, TrainingError
+from roboyard.errors import ConfigError
 
 InfoMode: TypeAlias = Literal["all", "ends"]
 """Which infos reach the parent: all that are not empty, or those of last steps only."""
 MakeEnv: TypeAlias = Callable[[], gymnasium.Env[Any, Any]]
 Observations: TypeAlias = dict[ObservationKey, NDArray[Any]]
 Info: TypeAlias = dict[str, Any]
-
-_CLOSE_S: Final = 5.0
-"""How long environments may take to close before their process is killed."""
-_FAILED_CLOSE_S: Final = 1.0
-_CHECK_MS: Final = 500
-"""How often to look for other dead workers while one takes its time."""
 
 
 class StepResult(NamedTuple):
@@ -53,10 +49,8 @@ class StepResult(NamedTuple):
 class WorkerPool:
     """Environments in worker processes.
 
-    Every request to the workers is answered before the next one, so an interrupted call
-    (Ctrl-C) leaves answers behind that the next call takes out of the way first. An error in a
-    constructor, ``step`` or ``reset``, or the death of a worker, closes the pool; calls of other
-    methods leave it usable. Not safe for use by several threads at once.
+    An error in a constructor, ``step`` or ``reset``, or the death of a worker, closes the pool;
+    errors in calls of other methods leave it usable. Not safe for use by several threads at once.
     """
 
     def __init__(self, makers: Sequence[MakeEnv], *, workers: int, infos: InfoMode = "all") -> None:
@@ -67,65 +61,63 @@ class WorkerPool:
             workers: Processes, each with a contiguous block of environments; not more than
                 there are environments are started.
             infos: Which infos reach the parent. ``"all"`` is what stepping in one process
-                gives; an empty info costs nothing. ``"ends"`` drops the others' infos.
+                gives; an empty info costs nothing. ``"ends"`` drops all but those of last steps.
 
         Raises:
             ConfigError: The numbers or the spaces are unusable, or the copies differ.
             TrainingError: A constructor failed or a worker died in it; errors from Roboyard's
                 own tree keep their type.
         """
-        if not makers or not 1 <= workers <= layout.MAX_WORKERS:
+        if not makers or not 1 <= workers <= MAX_WORKERS:
             raise ConfigError(
                 f"{workers} worker processes for {len(makers)} environments are not possible; "
-                f"allowed are 1 to {layout.MAX_WORKERS}, for at least 1 environment."
+                f"allowed are 1 to {MAX_WORKERS}, for at least 1 environment."
             )
         self.num_envs = len(makers)
-        self._workers: list[WorkerProcess] = []
-        self._pending: list[WorkerProcess] = []
-        self._doing = "the constructor"
-        memory = layout.create_memory()
-        self._progress = layout.map_progress(memory)
-        self._end = weakref.finalize(self, _shut_down, self._workers, os.getpid())
+        memory = create_memory()
         try:
-            blocks = layout.blocks(self.num_envs, min(workers, self.num_envs))
-            for number, block in enumerate(blocks):
-                self._workers.append(WorkerProcess(number, block, memory))
-            self._build(makers, infos, memory)
-        except BaseException:
-            self._fail()
-            raise
+            self._exchange = Exchange(memory, blocks(len(makers), min(workers, len(makers))))
+            try:
+                self._build(makers, infos)
+                self._share_memory(memory)
+            except BaseException:
+                self._exchange.close(seconds=1.0)
+                raise
         finally:
             os.close(memory)
 
-    def _build(self, makers: Sequence[MakeEnv], infos: InfoMode, memory: int) -> None:
+    def _build(self, makers: Sequence[MakeEnv], infos: InfoMode) -> None:
+        workers = self._exchange.workers
         registrations = custom_registrations()
-        for worker in self._workers:
+        for worker in workers:
             pickled = tuple(_pickle_maker(makers[index], index) for index in worker.block)
             setup = Setup(pickled, worker.block[0], infos == "all", registrations)
-            self._request(worker, dump(("build", setup)))
-        built: list[Built] = self._answers()
+            self._exchange.request(worker, dump(("build", setup)))
+        built: list[Built] = self._exchange.answers()
         self.observation_space, self.action_space, self.metadata = built[0]
-        for worker, other in zip(self._workers, built, strict=True):
+        for worker, other in zip(workers, built, strict=True):
             if other[:2] != built[0][:2]:
                 raise ConfigError(
                     f"environment {worker.block[0]} has other spaces than environment 0: "
                     f"{other[:2]}, not {built[0][:2]}. Copies must be alike."
                 )
-        plan = layout.plan(self.observation_space, self.action_space, self.num_envs)
-        layout.reserve(memory, plan.size)
-        self._arrays = layout.map_arrays(memory, plan)
-        for worker in self._workers:
-            self._send(worker, dump(("attach", self.num_envs)))
+
+    def _share_memory(self, memory: int) -> None:
+        layout = plan(self.observation_space, self.action_space, self.num_envs)
+        reserve(memory, layout.size)
+        self._exchange.arrays = map_arrays(memory, layout)
+        for worker in self._exchange.workers:
+            self._exchange.tell(worker, dump(("attach", self.num_envs)))
 
     @property
     def closed(self) -> bool:
         """Whether the workers are gone."""
-        return not self._end.alive
+        return self._exchange.closed
 
     @property
     def pids(self) -> tuple[int, ...]:
         """Process ids of the workers."""
-        return tuple(worker.pid for worker in self._workers)
+        return tuple(worker.pid for worker in self._exchange.workers)
 
     def reset(
         self, seeds: Sequence[int | None], options: Sequence[Mapping[str, Any] | None]
@@ -143,11 +135,12 @@ class WorkerPool:
             TrainingError: A reset failed or a worker died; errors from Roboyard's own tree keep
                 their type.
         """
-        self._begin("reset()")
-        for worker in self._workers:
+        self._exchange.begin("reset()")
+        for worker in self._exchange.workers:
             rows = slice(worker.block.start, worker.block.stop)
-            self._request(worker, dump_by_value(("reset", list(seeds[rows]), list(options[rows]))))
-        infos = [info for answer in self._answers() for info in answer]
+            payload = dump_by_value(("reset", list(seeds[rows]), list(options[rows])))
+            self._exchange.request(worker, payload)
+        infos = [info for answer in self._exchange.answers() for info in answer]
         return self._read_observations(), infos
 
     def step_async(self, actions: NDArray[Any] | Sequence[Any]) -> None:
@@ -160,29 +153,20 @@ class WorkerPool:
             ConfigError: The number of actions is wrong.
             TrainingError: A worker died.
         """
-        self._begin("step()")
+        exchange = self._exchange
+        exchange.begin("step()")
         if len(actions) != self.num_envs:
             raise ConfigError(
                 f"{len(actions)} actions were given for {self.num_envs} environments; "
                 "give one for each."
             )
-        if self._share(actions):
-            for worker in self._workers:
-                self._request(worker, None)
-        else:  # passed on as they are, so that no conversion makes a difference
-            for worker in self._workers:
-                part = actions[worker.block.start : worker.block.stop]
-                self._request(worker, dump_by_value(("step", part)))
-
-    def _share(self, actions: NDArray[Any] | Sequence[Any]) -> bool:
-        """Write actions into shared memory, if that changes nothing about them."""
-        shared = self._arrays.actions
-        if shared is None or not isinstance(actions, np.ndarray):
-            return False
-        if actions.dtype != shared.dtype or actions.shape != shared.shape:
-            return False
-        shared[...] = actions
-        return True
+        shared = self._write_actions(actions)
+        for worker in exchange.workers:
+            part = None
+            if not shared:  # passed on as they are, so that no conversion makes a difference
+                rows = actions[worker.block.start : worker.block.stop]
+                part = dump_by_value(("step", rows))
+            exchange.request(worker, part)
 
     def step_wait(self) -> StepResult:
         """Wait for the step and return copies of its results.
@@ -191,7 +175,7 @@ class WorkerPool:
             TrainingError: A step or reset failed or a worker died; errors from Roboyard's own
                 tree keep their type.
         """
-        answers = self._answers()
+        answers = self._exchange.answers()
         infos: list[Info] = [{"TimeLimit.truncated": False} for _ in range(self.num_envs)]
         reset_infos: dict[int, Info] = {}
         for answer in answers:
@@ -211,105 +195,37 @@ class WorkerPool:
             Exception: What the call raised, with the worker's traceback as its cause.
             TrainingError: A worker died.
         """
-        self._begin(name)
+        self._exchange.begin(name)
         pickled = dump_by_value(arguments)
-        asked: list[list[int]] = []
-        for worker in self._workers:
+        asked: list[int] = []
+        for worker in self._exchange.workers:
             mine = [index for index in indices if index in worker.block]
             if mine:
-                asked.append(mine)
-                self._request(worker, dump(("call", name, mine, pickled)))
-        answers = self._answers()
-        results = {
-            index: result
-            for mine, answer in zip(asked, answers, strict=True)
-            for index, result in zip(mine, answer, strict=True)
-        }
+                asked += mine
+                self._exchange.request(worker, dump(("call", name, mine, pickled)))
+        answers = [result for answer in self._exchange.answers() for result in answer]
+        results = dict(zip(asked, answers, strict=True))
         return [results[index] for index in indices]
 
     def close(self) -> None:
         """End the workers; more than once, or after a failure, does no harm."""
-        self._pending.clear()
-        self._end()
-        self._release_memory()
+        self._exchange.close()
 
-    def _begin(self, doing: str) -> None:
-        if self.closed:
-            raise TrainingError("the environments are closed; make them anew.")
-        if self._pending:
-            self._answers()
-        self._doing = doing
+    @property
+    def _arrays(self) -> SharedArrays:
+        arrays = self._exchange.arrays
+        assert arrays is not None, "begin() refuses closed workers"
+        return arrays
 
-    def _request(self, worker: WorkerProcess, payload: bytes | None) -> None:
-        """Send something that will be answered; no payload means a step."""
-        self._send(worker, payload)
-        self._pending.append(worker)
-
-    def _send(self, worker: WorkerProcess, payload: bytes | None) -> None:
-        try:
-            if payload is None:
-                worker.channel.signal(wire.STEP)
-            else:
-                worker.channel.send(wire.MESSAGE, payload)
-        except DisconnectedError:
-            raise self._fatal(worker) from None
-
-    def _answers(self) -> list[Any]:
-        """Wait for every pending answer, in order of the workers."""
-        answers, failures = [], []
-        while self._pending:
-            worker = self._pending[0]
-            while not worker.wait(_CHECK_MS):
-                self._look_for_the_dead()
-            kind, value = self._read(worker)
-            del self._pending[0]
-            answers.append(value)
-            if kind == wire.FAILED:
-                failures.append(value)
-        if failures:
-            raise to_exception(failures[0], keep_type=True)
-        return answers
-
-    def _read(self, worker: WorkerProcess) -> tuple[bytes, Any]:
-        if worker.is_speechless():
-            raise self._fatal(worker)
-        try:
-            kind = worker.channel.receive_kind()
-            if kind == wire.STEP:
-                return kind, None
-            value = pickle.loads(worker.channel.receive_payload())
-        except DisconnectedError:
-            raise self._fatal(worker) from None
-        if kind == wire.FATAL:
-            self._fail()
-            raise to_exception(value, keep_type=False)
-        return kind, value
-
-    def _look_for_the_dead(self) -> None:
-        for worker in self._workers:
-            if worker not in self._pending[:1] and worker.exit_code(0) is not None:
-                if worker in self._pending:
-                    self._read(worker)  # raises what it said last, or that it said nothing
-                raise self._fatal(worker)
-
-    def _fatal(self, worker: WorkerProcess) -> TrainingError:
-        """Close everything; return the error for a worker that ended without a word."""
-        code = worker.exit_code(_FAILED_CLOSE_S)
-        index = int(self._progress[worker.number])
-        stack = worker.crash_stack()
-        self._fail()
-        return death(worker=worker.number, index=index, doing=self._doing, code=code, stack=stack)
-
-    def _fail(self) -> None:
-        self._pending.clear()
-        if self._end.detach():
-            _shut_down(self._workers, os.getpid(), _FAILED_CLOSE_S)
-        self._release_memory()
-
-    def _release_memory(self) -> None:
-        # At once, not with the pool: the traceback of an error may hold the pool for long.
-        for name in ("_arrays", "_progress"):
-            self.__dict__.pop(name, None)
+    def _write_actions(self, actions: NDArray[Any] | Sequence[Any]) -> bool:
+        """Write actions into shared memory, if that changes nothing about them."""
+        shared = self._arrays.actions
+        if shared is None or not isinstance(actions, np.ndarray):
+            return False
+        if actions.dtype != shared.dtype or actions.shape != shared.shape:
+            return False
+        shared[...] = actions
+        return True
 
     def _read_observations(self) -> Observations:
         return {key: array.copy() for key, array in self._arrays.observations.items()}
@@ -323,15 +239,3 @@ def _pickle_maker(maker: MakeEnv, index: int) -> bytes:
             f"what makes environment {index} cannot be sent to a worker process ({error}). "
             "Keep open files, locks and simulators out of it, or set env.workers to 0."
         ) from error
-
-
-def _shut_down(workers: list[WorkerProcess], owner: int, seconds: float = _CLOSE_S) -> None:
-    if os.getpid() != owner:
-        return  # a forked child must not end its parent's workers
-    for worker in workers:
-        with contextlib.suppress(DisconnectedError):
-            worker.channel.send(wire.MESSAGE, dump(("close",)))
-    deadline = time.monotonic() + seconds
-    for worker in workers:
-        worker.end(deadline)
-    workers.clear()

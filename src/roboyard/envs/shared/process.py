@@ -65,14 +65,12 @@ class WorkerProcess:
             self._open.callback(os.close, self._end)
             self._poll.register(self._end, select.POLLIN)
 
-    def wait(self, milliseconds: int) -> bool:
-        """Wait until a reply can be read or the process has ended; False after the time."""
-        return bool(self._poll.poll(milliseconds))
-
-    def is_speechless(self) -> bool:
-        """Return whether the process has ended, or its pipe is closed, with no reply left."""
-        events = dict(self._poll.poll(0))
-        return bool(events) and not events.get(self.channel.read, 0) & select.POLLIN
+    def has_reply(self, milliseconds: int) -> bool | None:
+        """Wait for a reply: True when there is one, False when there will be none, else None."""
+        events = self._poll.poll(milliseconds)
+        if not events:
+            return None
+        return any(fd == self.channel.read and event & select.POLLIN for fd, event in events)
 
     @property
     def pid(self) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import pickle
+import warnings
 
 from gymnasium.envs.registration import EnvSpec, registry
 
@@ -26,6 +27,8 @@ def custom_registrations() -> tuple[bytes, ...]:
 
 def adopt_registrations(pickled: tuple[bytes, ...]) -> None:
     """Register what is not known here yet."""
+    # A module that is imported later may register the same ids once more, and is right to.
+    warnings.filterwarnings("ignore", message=".*Overriding environment")
     for data in pickled:
         with contextlib.suppress(Exception):  # an id that this run may not need at all
             spec: EnvSpec = pickle.loads(data)

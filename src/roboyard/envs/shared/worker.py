@@ -15,9 +15,16 @@ from typing import Any, NamedTuple
 import gymnasium
 from numpy.typing import NDArray
 
-from roboyard.envs.shared import channel as wire
 from roboyard.envs.shared.calls import CALLS
-from roboyard.envs.shared.channel import Channel, DisconnectedError, dump
+from roboyard.envs.shared.channel import (
+    FAILED,
+    FATAL,
+    MESSAGE,
+    STEP,
+    Channel,
+    DisconnectedError,
+    dump,
+)
 from roboyard.envs.shared.failure import describe
 from roboyard.envs.shared.layout import map_arrays, map_progress, plan
 from roboyard.envs.shared.lifeline import tie_to_parent
@@ -73,14 +80,14 @@ class Worker:
         try:
             while True:
                 kind = self._channel.receive_kind()
-                if kind == wire.STEP:
+                if kind == STEP:
                     self._step_block(self._actions[self._rows].copy())
                 elif not self._serve_message(*pickle.loads(self._channel.receive_payload())):
                     return
         except DisconnectedError:
             return
         except BaseException as error:
-            self._report(wire.FATAL, error)
+            self._report(FATAL, error)
         finally:
             self._close_envs()
 
@@ -145,7 +152,7 @@ class Worker:
         if notes:
             self._reply(notes)
         else:
-            self._channel.signal(wire.STEP)
+            self._channel.signal(STEP)
 
     def _reset(self, seeds: Sequence[int | None], options: Sequence[Any]) -> list[dict[str, Any]]:
         self._doing = "reset()"
@@ -176,12 +183,12 @@ class Worker:
                 results.append(CALLS[name](self._envs[index - self._first], *given))
             payload = dump(results)
         except Exception as error:
-            self._report(wire.FAILED, error)
+            self._report(FAILED, error)
         else:
-            self._channel.send(wire.MESSAGE, payload)
+            self._channel.send(MESSAGE, payload)
 
     def _reply(self, value: object) -> None:
-        self._channel.send(wire.MESSAGE, dump(value))
+        self._channel.send(MESSAGE, dump(value))
 
     def _report(self, kind: bytes, error: BaseException) -> None:
         failure = describe(error, self._first + self._at, self._doing)
