@@ -115,11 +115,12 @@ def _draw_exploration(policy: BasePolicy, agent: AgentBase) -> None:
     Sampled actions then explore as far as the policy learnt to; ``policy.reset_noise()`` draws
     another matrix.
     """
-    if not hyperparameter_values(agent).get("use_sde") or not hasattr(policy, "reset_noise"):
+    reset = getattr(policy, "reset_noise", None)
+    if not (hyperparameter_values(agent).get("use_sde") and callable(reset)):
         return
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
-        policy.reset_noise()
+        reset()
 
 
 def _unpack(bundle: PolicyBundle) -> dict[str, torch.Tensor]:
