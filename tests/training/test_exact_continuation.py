@@ -1,0 +1,76 @@
+"""A run that was killed ends as the run that was never interrupted."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from training_runs import PointGoal, fingerprint, kill_at, rows, run_path, tiny_config, train
+
+GSDE = ("agent.hyperparameters.use_sde=true", "agent.hyperparameters.sde_sample_freq=4")
+ONE_ENV = ("env.num_envs=1",)
+NOISE = {"action_noise": {"type": "ornstein_uhlenbeck", "sigma": 0.2}}
+GOAL = (f"env.id={PointGoal.__module__}:PointGoal", "env.normalize.rewards=false")
+
+
+def assert_killed_equals_whole(
+    tmp_path: Path,
+    algorithm: str,
+    overrides: tuple[str, ...] = (),
+    kills: tuple[int, ...] = (70, 150),
+    **agent: object,
+) -> None:
+    config = tiny_config(tmp_path, algorithm, overrides, **agent)
+    whole = train(config, run_id="whole").run_dir
+    for count, step in enumerate(kills):
+        kill_at(config, "killed", step, resume=count > 0)
+    killed = train(config, resume_from=run_path(config, "killed")).run_dir
+    assert fingerprint(killed) == fingerprint(whole)
+    for name in ("metrics.jsonl", "evaluations.jsonl"):
+        assert rows(killed / name) == rows(whole / name)
+
+
+def test_ppo_killed_twice_equals_the_uninterrupted_run(tmp_path: Path) -> None:
+    assert_killed_equals_whole(tmp_path, "PPO")
+
+
+def test_sac_killed_twice_equals_the_uninterrupted_run(tmp_path: Path) -> None:
+    assert_killed_equals_whole(tmp_path, "SAC", ONE_ENV)
+
+
+def test_ppo_with_worker_processes_killed_equals_the_uninterrupted_run(tmp_path: Path) -> None:
+    assert_killed_equals_whole(tmp_path, "PPO", ("env.workers=2",), kills=(70,))
+
+
+def test_killed_before_the_first_checkpoint_starts_over_and_ends_the_same(tmp_path: Path) -> None:
+    assert_killed_equals_whole(tmp_path, "A2C", kills=(30,))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("algorithm", ["A2C", "TRPO", "RecurrentPPO", "ARS", "TD3", "TQC", "CrossQ"])
+def test_every_algorithm_killed_equals_the_uninterrupted_run(
+    tmp_path: Path, algorithm: str
+) -> None:
+    assert_killed_equals_whole(tmp_path, algorithm)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("algorithm", ["PPO", "A2C", "RecurrentPPO", "SAC", "TQC"])
+def test_state_dependent_exploration_is_continued_exactly(tmp_path: Path, algorithm: str) -> None:
+    assert_killed_equals_whole(tmp_path, algorithm, GSDE)
+
+
+@pytest.mark.slow
+def test_correlated_noise_is_continued_exactly(tmp_path: Path) -> None:
+    assert_killed_equals_whole(tmp_path, "TD3", **NOISE)
+
+
+@pytest.mark.slow
+def test_hindsight_with_dictionary_observations_is_continued_exactly(tmp_path: Path) -> None:
+    assert_killed_equals_whole(tmp_path, "SAC", GOAL, her={"goals_per_transition": 2})
+
+
+@pytest.mark.slow
+def test_schedules_keep_their_denominator(tmp_path: Path) -> None:
+    linear = "agent.hyperparameters.learning_rate={type: linear, start: 0.001}"
+    assert_killed_equals_whole(tmp_path, "PPO", (linear,))
