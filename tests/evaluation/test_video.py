@@ -12,7 +12,7 @@ from roboyard.evaluation.baselines import resolve_policy
 from roboyard.evaluation.evaluator import Evaluator
 from roboyard.evaluation.frames import caption, fitted
 from roboyard.evaluation.mp4 import mp4_file
-from roboyard.evaluation.video import record_video
+from roboyard.evaluation.video import record_video, watch
 
 COUNTDOWN = EnvConfig(id="evaluation_envs:Countdown", workers=0)
 CARTPOLE = EnvConfig(id="roboyard/SimpleRobot-v0", workers=0)
@@ -62,6 +62,12 @@ def test_a_fast_environment_is_shown_every_nth_step(tmp_path):
     env = COUNTDOWN.model_copy(update={"id": "test_video:Fast"})
     video = record_video(env, resolve_policy("zero", env), tmp_path / "a.mp4", episodes=1, seed=1)
     assert video.fps == 45.0
+
+
+def test_without_a_display_a_window_is_an_error_that_names_the_way_out(monkeypatch):
+    monkeypatch.delenv("DISPLAY", raising=False)
+    with pytest.raises(ConfigError, match=r"cannot open a window: .*record a video \(--video\)"):
+        next(watch(CARTPOLE, resolve_policy("zero", CARTPOLE)))
 
 
 def test_nothing_is_left_behind_when_the_policy_fails(tmp_path):

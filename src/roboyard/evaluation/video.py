@@ -16,7 +16,7 @@ from stable_baselines3.common.type_aliases import PolicyPredictor
 
 from roboyard.config.schema import EnvConfig
 from roboyard.envs.factory import make_env
-from roboyard.errors import ConfigError, RoboyardError
+from roboyard.errors import ConfigError, RoboyardError, SimulationError
 from roboyard.evaluation.frames import Picture, caption, fitted
 from roboyard.evaluation.mp4 import mp4_file
 from roboyard.evaluation.rollout import Moment, rollout
@@ -152,12 +152,13 @@ def control_rate(env: gymnasium.Env[Any, Any]) -> float:
 def _open(env: EnvConfig, render_mode: str) -> gymnasium.Env[Any, Any]:
     try:
         return make_env(env, render_mode=render_mode)
-    except RoboyardError:
-        raise
-    except Exception as error:
-        what = "open a window" if render_mode == "human" else "render pictures"
-        remedy = " Record a video instead, with --video." if render_mode == "human" else ""
-        raise ConfigError(f"environment '{env.id}' cannot {what}: {error}.{remedy}") from error
+    except SimulationError as error:
+        if render_mode != "human":
+            raise
+        raise ConfigError(
+            f"environment '{env.id}' cannot open a window: {error} "
+            "To see it without one, record a video (--video)."
+        ) from error
 
 
 def _picture(env: gymnasium.Env[Any, Any], name: str) -> Picture:
