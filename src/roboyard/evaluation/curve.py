@@ -112,7 +112,7 @@ def _draw_evaluations(axes: Axes, data: RunData) -> None:
         color=BEST,
         markeredgecolor="white",
         markeredgewidth=1.0,
-        label=f"best: {best.mean:.5g} at {thousands(best.step)} steps",
+        label=f"best: {best.mean:.5g} at step {best.step:,}",
         zorder=6,
         clip_on=False,
     )

@@ -21,8 +21,9 @@ from roboyard.evaluation.frames import Picture, caption, fitted
 from roboyard.evaluation.mp4 import mp4_file
 from roboyard.evaluation.rollout import Moment, rollout
 
-MAX_FPS = 60.0
-"""Pictures per second that are worth storing; a faster environment is shown every n-th step."""
+MAX_FPS = 30.0
+"""Pictures per second that are enough; of a faster environment every n-th step is shown, as a
+software renderer takes about 30 ms for each."""
 
 DEFAULT_FPS = 30.0
 HOLD_S = 0.5
