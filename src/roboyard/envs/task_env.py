@@ -30,6 +30,7 @@ from roboyard.robots import RobotState
 from roboyard.sim import Camera, WorldConfig
 
 Floats = NDArray[np.floating]
+_LOW, _HIGH = np.float64(-1.0), np.float64(1.0)
 
 
 class TaskEnv(BaseRobotEnv[Observation, Floats]):
@@ -128,13 +129,13 @@ class TaskEnv(BaseRobotEnv[Observation, Floats]):
                 f"the action has shape {given.shape}, but ({self._size},) is needed: one entry "
                 f"for each of {', '.join(self.robot.action_names)}."
             )
-        if not math.isfinite(given @ given):
+        if not math.isfinite(given.dot(given)):
             raise SimulationError(f"the action is not finite: {given}.")
         self.state.advance(given)
         if self.events.is_timed:
             self.events.tick(self._context(), self.state.step)
-        limited = np.maximum(given, -1.0)
-        self.robot.command(np.minimum(limited, 1.0, out=limited))
+        limited = np.maximum(given, _LOW)
+        self.robot.command(np.minimum(limited, _HIGH, out=limited))
 
     def _simulate(self) -> None:
         drive, step = self.robot.drive, self.world.step
@@ -157,12 +158,12 @@ class TaskEnv(BaseRobotEnv[Observation, Floats]):
         return self._is_over
 
     def _info(self) -> dict[str, Any]:
-        if self.elapsed_steps == 0:
+        if self._elapsed == 0:
             return {"events": self.events.drawn}
         info: dict[str, Any] = {"reward_terms": self.rewards.shares()}
         if self.terminations.successes:
             info["is_success"] = self.terminations.is_success
-        if self._is_over or self.elapsed_steps == self.max_episode_steps:
+        if self._is_over or self._elapsed >= self._limit:
             info["episode_reward_terms"] = self.rewards.episode_shares()
             info["terminated_by"] = self.terminations.fired
             if self._is_unstable:

@@ -14,12 +14,13 @@ if TYPE_CHECKING:
     from roboyard.robots.state import RobotState
 
 JOINTS = "joints"
+MOTORS = "motors"
 LINKS = "links"
 BASE_POSE = "base"
 GROUND_CONTACTS = "ground_contacts"
 CONTACTS = "contacts"
 OBJECTS = "objects"
-PARTS = frozenset({JOINTS, LINKS, BASE_POSE, GROUND_CONTACTS, CONTACTS, OBJECTS})
+PARTS = frozenset({JOINTS, MOTORS, LINKS, BASE_POSE, GROUND_CONTACTS, CONTACTS, OBJECTS})
 """Parts of the record; only those that some term needs are read."""
 
 
@@ -41,8 +42,8 @@ def bind_reads(
     """Return one call for each part that is needed, with the engine calls bound to it."""
     robot = state.robot
     reads: list[Callable[[], None]] = []
-    if JOINTS in parts and robot.joints:
-        reads.append(_joint_read(state, robot))
+    if not parts.isdisjoint({JOINTS, MOTORS}) and robot.joints:
+        reads.append(_joint_read(state, robot, MOTORS in parts))
     if LINKS in parts and robot.link_names:
         reads.append(_link_read(state, robot))
     if BASE_POSE in parts:
@@ -56,11 +57,9 @@ def bind_reads(
     return reads
 
 
-def _joint_read(state: RobotState, robot: Robot) -> Callable[[], None]:
+def _joint_read(state: RobotState, robot: Robot, motors: bool) -> Callable[[], None]:
     sample = sampling.joint_sampler(robot.world, robot.body, robot.joint_indices)
-    positions, velocities = state.joint_positions, state.joint_velocities
-    previous, fractions = state.previous_joint_velocities, state.joint_fractions
-    multiply, add = np.multiply, np.add
+    array = np.array
     has_limits = robot.upper > robot.lower
     span = np.where(has_limits, robot.upper - robot.lower, 1.0)
     slope = np.where(has_limits, 2.0 / span, 0.0)
@@ -68,12 +67,13 @@ def _joint_read(state: RobotState, robot: Robot) -> Callable[[], None]:
 
     def read() -> None:
         rows = sample()
-        previous[:] = velocities
-        positions[:] = [row[0] for row in rows]
-        velocities[:] = [row[1] for row in rows]
-        state.motor_torques = [row[3] for row in rows]
-        multiply(positions, slope, out=fractions)
-        add(fractions, shift, out=fractions)
+        state.previous_joint_velocities = state.joint_velocities
+        state.joint_positions = positions = array([row[0] for row in rows])
+        state.joint_velocities = array([row[1] for row in rows])
+        state.joint_fractions = fractions = positions * slope
+        fractions += shift
+        if motors:
+            state.motor_torques = [row[3] for row in rows]
 
     return read
 
@@ -82,10 +82,7 @@ def _link_read(state: RobotState, robot: Robot) -> Callable[[], None]:
     sample = sampling.link_sampler(robot.world, robot.body, range(len(robot.link_names)))
 
     def read() -> None:
-        state.link_rows = rows = sample()
-        state.link_centers = [row[0] for row in rows]
-        state.link_orientations = [row[1] for row in rows]
-        state.link_velocities = [row[6] for row in rows]
+        state.link_rows = sample()
 
     return read
 

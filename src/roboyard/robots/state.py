@@ -20,13 +20,14 @@ Floats = NDArray[np.float64]
 NO_LINKS: frozenset[int] = frozenset()
 _ORIGIN: Vector = (0.0, 0.0, 0.0)
 _UPRIGHT: Quaternion = (0.0, 0.0, 0.0, 1.0)
+_NO_ROW = (_ORIGIN, _UPRIGHT, _ORIGIN, _UPRIGHT, _ORIGIN, _UPRIGHT, _ORIGIN, _ORIGIN)
 
 
 class RobotState:
     """What terms may know, filled by :meth:`read` in as few engine calls as possible.
 
     Vectors are tuples of floats, in the world's frame unless said otherwise. Arrays of joints run
-    over ``robot.joint_names``; they are overwritten by the next read, so copy what you keep.
+    over ``robot.joint_names``; every read makes new ones, so they can be kept but not changed.
     """
 
     step = 0
@@ -47,6 +48,8 @@ class RobotState:
     """Links that touch the ground; -1 is the base."""
     previous_ground_contacts: frozenset[int] | set[int] = NO_LINKS
     """Links that touched the ground one control step earlier; none at the reset."""
+
+    _link_sum: Vector | None = None
 
     def __init__(
         self,
@@ -80,14 +83,9 @@ class RobotState:
         """Positions scaled to -1 at the lower and 1 at the upper limit; 0 without limits."""
         self.motor_torques: list[float] = [0.0] * size
         """Torques of the engine's motors in the last physics step [N m]; see also ``torques``."""
-        self.link_rows: Sequence[LinkRow] = ()
-        """The engine's rows on the links, from which the next three come."""
-        self.link_centers: list[Vector] = [_ORIGIN] * num_links
-        """Centres of mass of the links [m]."""
-        self.link_orientations: list[Quaternion] = [_UPRIGHT] * num_links
-        """Orientations of the links' inertial frames (x, y, z, w)."""
-        self.link_velocities: list[Vector] = [_ORIGIN] * num_links
-        """Velocities of the links' centres of mass [m/s]."""
+        self.link_rows: Sequence[LinkRow] = (_NO_ROW,) * num_links
+        """The engine's rows on the links, see ``sampling.LinkRow``; link_centers and others are
+        more convenient, this is faster."""
         self.contact_forces: dict[int, float] = {}
         """Links that touch anything, and the sum of normal forces on each [N]."""
         self.objects: dict[str, Vector] = dict.fromkeys(things or {}, _ORIGIN)
@@ -97,6 +95,34 @@ class RobotState:
         self.previous_action: Floats = self.action
         """The action one control step earlier."""
         self._reads = bind_reads(self, parts, grounds, things or {})
+
+    @property
+    def link_centers(self) -> list[Vector]:
+        """Centres of mass of the links [m]."""
+        return [row[0] for row in self.link_rows]
+
+    @property
+    def link_orientations(self) -> list[Quaternion]:
+        """Orientations of the links' inertial frames (x, y, z, w)."""
+        return [row[1] for row in self.link_rows]
+
+    @property
+    def link_velocities(self) -> list[Vector]:
+        """Velocities of the links' centres of mass [m/s]."""
+        return [row[6] for row in self.link_rows]
+
+    @property
+    def link_sum(self) -> Vector:
+        """Sum of the links' centres of mass [m]; computed once per control step."""
+        if self._link_sum is None:
+            x = y = z = 0.0
+            for row in self.link_rows:
+                center = row[0]
+                x += center[0]
+                y += center[1]
+                z += center[2]
+            self._link_sum = (x, y, z)
+        return self._link_sum
 
     @property
     def torques(self) -> Floats:
@@ -110,6 +136,7 @@ class RobotState:
             SimulationError: The world is closed.
         """
         try:
+            self._link_sum = None
             for read in self._reads:
                 read()
         except sampling.EngineFailure as error:
@@ -121,7 +148,7 @@ class RobotState:
         self.action = np.zeros(len(self.robot.actuated))
         self.previous_action = self.action
         self.read()
-        self.previous_joint_velocities[:] = self.joint_velocities
+        self.previous_joint_velocities = self.joint_velocities
         self.ground_contacts = self.previous_ground_contacts = NO_LINKS
         self.contact_forces = {}
         self.initial_base_position = self.base_position
@@ -149,13 +176,11 @@ class RobotState:
                 f"'{self.robot.name}' has {len(self.joint_positions)}."
             )
         for name in _ARRAYS:
-            getattr(self, name)[:] = state[name]
-        for name in ("action", "previous_action"):
             setattr(self, name, np.array(state[name]))
         for name in _VECTORS:
             setattr(self, name, tuple(state[name]))
-        for name in _LISTS:
-            setattr(self, name, [tuple(row) for row in state[name]])
+        self.link_rows = [tuple(map(tuple, row)) for row in state["link_rows"]]  # type: ignore[misc]
+        self._link_sum = None
         for name in ("ground_contacts", "previous_ground_contacts"):
             setattr(self, name, frozenset(state[name]))
         self.step = state["step"]
@@ -164,12 +189,12 @@ class RobotState:
         self.objects.update({name: tuple(row) for name, row in state["objects"].items()})
 
 
-_ARRAYS = ("joint_positions", "joint_velocities", "previous_joint_velocities", "joint_fractions")
+_ARRAYS = ("joint_positions", "joint_velocities", "previous_joint_velocities", "joint_fractions",
+           "action", "previous_action")  # fmt: skip
 _VECTORS = ("base_position", "base_orientation", "base_euler", "base_velocity",
             "base_angular_velocity", "initial_base_position")  # fmt: skip
-_LISTS = ("link_centers", "link_orientations", "link_velocities")
-_KEPT = (*_ARRAYS, *_VECTORS, *_LISTS, "ground_contacts", "previous_ground_contacts", "step",
-         "motor_torques", "contact_forces", "objects", "action", "previous_action")  # fmt: skip
+_KEPT = (*_ARRAYS, *_VECTORS, "link_rows", "ground_contacts", "previous_ground_contacts", "step",
+         "motor_torques", "contact_forces", "objects")  # fmt: skip
 
 
 def _plain(value: object) -> object:

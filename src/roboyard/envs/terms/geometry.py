@@ -15,12 +15,8 @@ def centroid(state: RobotState, floor_counts: bool = False) -> tuple[float, floa
     The base is one of them if it is the robot's base link. With ``floor_counts`` so is the floor,
     at the origin, as in pybullet_envs_gymnasium.
     """
-    x = y = 0.0
-    centers = state.link_centers
-    for center in centers:
-        x += center[0]
-        y += center[1]
-    count = len(centers) + floor_counts
+    x, y, _ = state.link_sum
+    count = len(state.link_rows) + floor_counts
     if state.robot.base_link == BASE:
         x += state.base_position[0]
         y += state.base_position[1]

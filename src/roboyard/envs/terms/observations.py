@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from roboyard.envs.terms.geometry import centroid, rotated_by_yaw
-from roboyard.envs.terms.registry import observation
+from roboyard.envs.terms.registry import Term, TermSetup, observation
 from roboyard.envs.terms.selections import ALL, FEET, Joint, Joints, Link, Links
 from roboyard.robots import RobotState
 from roboyard.robots.reading import BASE_POSE, GROUND_CONTACTS, JOINTS, LINKS, OBJECTS
@@ -39,19 +39,31 @@ def joint_fractions(state: RobotState, joints: Joints = ALL) -> Floats:
     return state.joint_fractions[joints]
 
 
-@observation(JOINTS)
-def joint_fractions_and_velocities(
-    state: RobotState, joints: Joints = ALL, velocity_scale: float = 0.1
-) -> Floats:
-    """Return each joint's fraction of its range and its scaled velocity, shape (2 * joints,).
+@observation(JOINTS, name="joint_fractions_and_velocities")
+class JointFractionsAndVelocities(Term):
+    """Each joint's fraction of its range and its scaled velocity, shape (2 * joints,).
 
     The order is position 0, velocity 0, position 1, ... as in pybullet_envs_gymnasium.
     """
-    fractions = state.joint_fractions[joints]
-    values = np.empty(2 * len(fractions))
-    values[0::2] = fractions
-    values[1::2] = state.joint_velocities[joints] * velocity_scale
-    return values
+
+    def __init__(self, setup: TermSetup, joints: Joints = ALL, velocity_scale: float = 0.1) -> None:
+        """Prepare the array; ``velocity_scale`` is a factor on velocities."""
+        self._joints = joints
+        size = len(setup.robot.initial_positions[joints])
+        self._is_all = size == len(setup.robot.joints)
+        self._values: Floats = np.zeros(2 * size)
+        self._fractions = self._values[0::2]
+        self._velocities = self._values[1::2]
+        self._scale = np.float64(velocity_scale)
+
+    def __call__(self, state: RobotState) -> Floats:
+        """Return the interleaved values."""
+        fractions, velocities = state.joint_fractions, state.joint_velocities
+        if not self._is_all:
+            fractions, velocities = fractions[self._joints], velocities[self._joints]
+        self._fractions[:] = fractions
+        np.multiply(velocities, self._scale, out=self._velocities)
+        return self._values
 
 
 @observation(JOINTS, labels=("cos", "sin"))
@@ -121,5 +133,5 @@ def object_position(state: RobotState, name: str, axes: Axes = "xyz") -> list[fl
 @observation(OBJECTS, LINKS, unit="m")
 def link_from_object(state: RobotState, name: str, link: Link, axes: Axes = "xyz") -> list[float]:
     """Return a link's position minus an object's, along some axes [m]."""
-    there, here = state.objects[name], state.link_centers[link]
+    there, here = state.objects[name], state.link_rows[link][0]
     return [here["xyz".index(axis)] - there["xyz".index(axis)] for axis in axes]

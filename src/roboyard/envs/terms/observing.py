@@ -40,6 +40,8 @@ class _Group:
         self.entries: list[Entry] = []
         self._writes: list[tuple[int | slice, Callable[[RobotState], Any]]] = []
         self._clip = clip
+        # Scalars of the array's own type: numpy converts Python's at every call.
+        self._low, self._high = np.float32(-(clip or 0.0)), np.float32(clip or 0.0)
 
     def measure(self, state: RobotState) -> None:
         """Find out how many values each term gives, by asking once."""
@@ -59,7 +61,8 @@ class _Group:
 
     def space(self) -> Box:
         """Return the space of the array."""
-        bound = np.inf if self._clip is None else self._clip
+        # The largest finite number where there is no limit: checkers take infinity for a slip.
+        bound = np.finfo(np.float32).max if self._clip is None else np.float32(self._clip)
         return Box(-bound, bound, (self.size,), np.float32)
 
     def observe(self, state: RobotState) -> Floats32:
@@ -68,8 +71,8 @@ class _Group:
         for where, call in self._writes:
             values[where] = call(state)
         if self._clip is not None:
-            np.maximum(values, -self._clip, out=values)
-            np.minimum(values, self._clip, out=values)
+            np.maximum(values, self._low, out=values)
+            np.minimum(values, self._high, out=values)
         return values
 
 
@@ -134,6 +137,6 @@ def cleaned(observation: Observation) -> tuple[Observation, bool]:
         parts = {name: cleaned(part) for name, part in observation.items()}
         values = {name: part for name, (part, _) in parts.items()}
         return values, any(unstable for _, unstable in parts.values())  # type: ignore[return-value]
-    if math.isfinite(observation @ observation) or np.isfinite(observation).all():
+    if math.isfinite(observation.dot(observation)) or np.isfinite(observation).all():
         return observation, False
     return np.nan_to_num(observation, nan=0.0, posinf=0.0, neginf=0.0), True

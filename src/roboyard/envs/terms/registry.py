@@ -82,6 +82,20 @@ class StatefulTerm(Protocol):
         """Take over what ``get_state`` returned."""
 
 
+class Term:
+    """A term that is a class but remembers nothing from one step to the next; a base class."""
+
+    def reset(self, state: RobotState) -> None:
+        """Forget the last episode; nothing by default."""
+
+    def get_state(self) -> object:
+        """Return the memory; none by default."""
+        return None
+
+    def set_state(self, state: Any) -> None:  # noqa: ANN401
+        """Take over what ``get_state`` returned; nothing by default."""
+
+
 _INFOS: dict[TermFactory, TermInfo] = {}
 
 

@@ -102,7 +102,7 @@ class Approach:
 
     def reset(self, state: RobotState) -> None:
         """Measure the first distance."""
-        self._distance = math.dist(state.link_centers[self._link], state.objects[self._name])
+        self._distance = math.dist(state.link_rows[self._link][0], state.objects[self._name])
 
     def __call__(self, state: RobotState) -> float:
         """Return how much nearer the link came [m]."""
@@ -126,16 +126,15 @@ def motor_work(state: RobotState, joints: Joints = ACTUATED, velocity_scale: flo
     ``joints`` are those that the action drives, in its order. Source: the electricity cost of
     Roboschool.
     """
-    velocities = state.joint_velocities[joints]
-    work = float(np.abs(state.action) @ np.abs(velocities))
-    return velocity_scale * work / len(velocities)
+    speeds = np.abs(state.joint_velocities[joints])
+    return velocity_scale * float(np.abs(state.action).dot(speeds)) / len(speeds)
 
 
 @reward()
 def action_square(state: RobotState) -> float:
     """Return the mean square of the action as it was given, not limited."""
     action = state.action
-    return float(action @ action) / len(action)
+    return float(action.dot(action)) / len(action)  # quicker than @
 
 
 @reward()
@@ -147,7 +146,11 @@ def action_size(state: RobotState) -> float:
 @reward(JOINTS)
 def joints_at_limit(state: RobotState, joints: Joints = ALL, threshold: float = 0.99) -> float:
     """Return the number of joints beyond ``threshold`` of their range, from its middle."""
-    return float(np.count_nonzero(np.abs(state.joint_fractions[joints]) > threshold))
+    beyond = 0.0
+    for fraction in state.joint_fractions[joints].tolist():  # quicker than arrays this small
+        if fraction > threshold or fraction < -threshold:
+            beyond += 1.0
+    return beyond
 
 
 @reward(JOINTS)
