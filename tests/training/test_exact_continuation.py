@@ -5,7 +5,16 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from training_runs import PointGoal, fingerprint, kill_at, rows, run_path, tiny_config, train
+from training_runs import (
+    ALGORITHMS,
+    PointGoal,
+    fingerprint,
+    kill_at,
+    rows,
+    run_path,
+    tiny_config,
+    train,
+)
 
 GSDE = ("agent.hyperparameters.use_sde=true", "agent.hyperparameters.sde_sample_freq=4")
 ONE_ENV = ("env.num_envs=1",)
@@ -42,12 +51,18 @@ def test_ppo_with_worker_processes_killed_equals_the_uninterrupted_run(tmp_path:
     assert_killed_equals_whole(tmp_path, "PPO", ("env.workers=2",), kills=(70,))
 
 
+def test_killed_inside_a_checkpoint_write_equals_the_uninterrupted_run(tmp_path: Path) -> None:
+    assert_killed_equals_whole(tmp_path, "PPO", kills=(-100, 150))
+
+
 def test_killed_before_the_first_checkpoint_starts_over_and_ends_the_same(tmp_path: Path) -> None:
     assert_killed_equals_whole(tmp_path, "A2C", kills=(30,))
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("algorithm", ["A2C", "TRPO", "RecurrentPPO", "ARS", "TD3", "TQC", "CrossQ"])
+@pytest.mark.parametrize(
+    "algorithm", ["A2C", "TRPO", "RecurrentPPO", "ARS", "TD3", "TQC", "CrossQ"]
+)
 def test_every_algorithm_killed_equals_the_uninterrupted_run(
     tmp_path: Path, algorithm: str
 ) -> None:

@@ -17,6 +17,7 @@ from stable_baselines3.common.callbacks import BaseCallback
 
 from roboyard.config.load import load
 from roboyard.config.schema import ExperimentConfig
+from roboyard.training.callbacks import RunCallback
 from roboyard.training.result import TrainResult
 from roboyard.training.trainer import Trainer
 
@@ -84,6 +85,19 @@ class KillAt(BaseCallback):
         return True
 
 
+class KillWhileSaving(RunCallback):
+    """Kills its own process in the middle of the first checkpoint write after ``step``."""
+
+    def __init__(self, step: int) -> None:
+        super().__init__()
+        self._step = step
+
+    def state(self) -> dict[str, object]:
+        if self.model.num_timesteps >= self._step:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return {}
+
+
 class SignalAt(BaseCallback):
     """Sends its own process a signal."""
 
@@ -101,7 +115,8 @@ class SignalAt(BaseCallback):
 
 def _train_until_killed(config: ExperimentConfig, run_id: str, step: int, resume: bool) -> None:
     kwargs = {"resume_from": run_path(config, run_id)} if resume else {"run_id": run_id}
-    train(config, callbacks=[KillAt(step)], **kwargs)
+    killer = KillAt(step) if step > 0 else KillWhileSaving(-step)
+    train(config, callbacks=[killer], **kwargs)
 
 
 def run_path(config: ExperimentConfig, run_id: str) -> Path:
@@ -109,7 +124,10 @@ def run_path(config: ExperimentConfig, run_id: str) -> Path:
 
 
 def kill_at(config: ExperimentConfig, run_id: str, step: int, *, resume: bool = False) -> None:
-    """Train in another process, which dies by SIGKILL at ``step``."""
+    """Train in another process, which dies by SIGKILL at ``step``.
+
+    A negative step stands for the first checkpoint write after it.
+    """
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(["training_runs"])
     process = context.Process(target=_train_until_killed, args=(config, run_id, step, resume))

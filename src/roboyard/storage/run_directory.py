@@ -10,8 +10,10 @@ Layout::
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import datetime
+import itertools
 import json
 import os
 import socket
@@ -102,18 +104,18 @@ class RunDirectory:
             StorageError: It cannot be made.
         """
         experiment = local_store(store) / name
-        path = experiment / run_id if run_id else _fresh(experiment)
-        if path.exists() and (not path.is_dir() or any(path.iterdir())):
+        try:
+            experiment.mkdir(parents=True, exist_ok=True)
+            path = _made_fresh(experiment) if run_id is None else _made(experiment / run_id)
+        except OSError as error:
+            raise StorageError(
+                f"cannot make a run directory in '{experiment}': {error.strerror or error}."
+            ) from error
+        if any(path.iterdir()):
             raise ConfigError(
                 f"run directory '{path}' exists and is not empty. "
                 "Continue that run with --resume, or choose another name with --run-id."
             )
-        try:
-            path.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise StorageError(
-                f"cannot make run directory '{path}': {error.strerror or error}."
-            ) from error
         return cls(path)
 
     @classmethod
@@ -185,10 +187,17 @@ class RunDirectory:
         return status
 
 
-def _fresh(experiment: Path) -> Path:
-    """Return a path named after the time that does not exist yet."""
-    stamp = datetime.datetime.now().strftime("%Y%m%d-%H%M%S")
-    path, count = experiment / stamp, 2
-    while path.exists():
-        path, count = experiment / f"{stamp}-{count}", count + 1
+def _made(path: Path) -> Path:
+    path.mkdir(exist_ok=True)
     return path
+
+
+def _made_fresh(experiment: Path) -> Path:
+    """Make a folder named after the time, which no other process has."""
+    stamp = datetime.datetime.now().strftime("%Y%m%d-%H%M%S")
+    for suffix in itertools.chain([""], (f"-{count}" for count in itertools.count(2))):
+        with contextlib.suppress(FileExistsError):
+            path = experiment / f"{stamp}{suffix}"
+            path.mkdir()
+            return path
+    raise AssertionError("unreachable: the suffixes do not end")

@@ -124,7 +124,9 @@ class CheckpointStore:
         return None
 
     def discard_after(self, step: int) -> None:
-        """Remove checkpoints of later steps, which a continued run will write again."""
+        """Remove checkpoints of later steps, and unfinished ones: they will be written again."""
+        for unfinished in self._folder.glob(".*.tmp"):
+            shutil.rmtree(unfinished, ignore_errors=True)
         for later in self.steps():
             if later > step:
                 shutil.rmtree(self.path(later), ignore_errors=True)

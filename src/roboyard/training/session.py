@@ -94,6 +94,10 @@ class Session:
 
     def _restore(self, found: FoundCheckpoint) -> None:
         load_parts(self.parts, found)
+        normalizer = self.algorithm.get_vec_normalize_env()
+        if normalizer is not None and not found.manifest.exact:
+            # The first observations came before the statistics were back.
+            self.algorithm._last_obs = normalizer.normalize_obs(normalizer.old_obs)
         if found.manifest.final and getattr(self.algorithm, "use_sde", False):
             # A final checkpoint is older than the noise of the rollout that now follows.
             actor = getattr(self.algorithm, "actor", None) or self.algorithm.policy

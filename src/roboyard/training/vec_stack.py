@@ -9,6 +9,7 @@ from stable_baselines3.common.vec_env import VecEnv, VecEnvWrapper, VecMonitor, 
 from roboyard.config.schema import ExperimentConfig
 from roboyard.envs.vector import make_vec_env
 from roboyard.seeds import derive_seeds
+from roboyard.training.checked_envs import CheckedVecEnv
 
 W = TypeVar("W", bound=VecEnvWrapper)
 
@@ -16,17 +17,16 @@ W = TypeVar("W", bound=VecEnvWrapper)
 def make_training_envs(config: ExperimentConfig) -> VecEnv:
     """Build the environments that a run trains in.
 
-    The order is environments, monitor, normaliser: the monitor reports the environment's own
-    rewards, not the scaled ones.
+    The order is environments, check for NaN, monitor, normaliser: the monitor reports the
+    environment's own rewards, not the scaled ones.
 
     Raises:
         ConfigError: The environment does not exist or cannot be built as asked.
     """
     env = config.env
     seeds = derive_seeds(config.seed, "envs", env.num_envs)
-    venv: VecEnv = VecMonitor(
-        make_vec_env(env, num_envs=env.num_envs, seeds=seeds, workers=env.workers)
-    )
+    venv = make_vec_env(env, num_envs=env.num_envs, seeds=seeds, workers=env.workers)
+    venv = VecMonitor(CheckedVecEnv(venv) if config.train.check_nan else venv)
     normalize = env.normalize
     if not (normalize.observations or normalize.rewards):
         return venv

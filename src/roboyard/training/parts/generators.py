@@ -58,7 +58,9 @@ class GeneratorsPart:
             )
         )
         bit_generator = self._algorithm.action_space.np_random.bit_generator
-        bit_generator.state = _from_jsonable(described["action_space"])
+        state = _from_jsonable(described["action_space"])
+        assert isinstance(state, dict)
+        bit_generator.state = state
         for index, noise in enumerate(_noises(self._algorithm)):
             if hasattr(noise, "noise_prev"):
                 noise.noise_prev = arrays[f"noise/{index}"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
@@ -28,10 +29,13 @@ class CallbacksPart:
 
     def __init__(self, callbacks: Sequence[BaseCallback]) -> None:
         """Own the memory of ``callbacks``."""
-        self._callbacks = {
-            f"{index}:{type(callback).__name__}": callback
-            for index, callback in enumerate(callbacks)
-        }
+        self._callbacks: dict[str, BaseCallback] = {}
+        seen: Counter[str] = Counter()
+        for callback in callbacks:
+            # By class, so that adding a progress bar does not move the others' memories.
+            name = f"{type(callback).__module__}:{type(callback).__qualname__}"
+            self._callbacks[f"{name}#{seen[name]}"] = callback
+            seen[name] += 1
 
     def save(self, folder: Path) -> None:
         """Write ``callbacks.json``."""
