@@ -28,8 +28,9 @@ def json_schema() -> dict[str, JsonValue]:
     # The records of built-in algorithms check their own; the open one is for the others.
     custom = records["CustomAgent"]["properties"]["algorithm"]
     custom["not"] = {"enum": list(BUILTIN_AGENTS)}
+    records["EnvConfig"]["properties"]["task"]["anyOf"].append({"type": "string"})  # a file
     required = {
-        "env": records["EnvConfig"].pop("required"),
+        "env": records["EnvConfig"].pop("required", []),
         "train": records["TrainConfig"].pop("required"),
         "agent": ["algorithm"],
     }

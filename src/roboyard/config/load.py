@@ -11,6 +11,7 @@ from roboyard.config.editor import json_schema
 from roboyard.config.files import extended, read_file
 from roboyard.config.overrides import overridden
 from roboyard.config.schema import ExperimentConfig
+from roboyard.config.task_files import with_task
 from roboyard.config.tree import from_python
 from roboyard.config.validation import checked
 from roboyard.config.yaml_text import dump
@@ -35,7 +36,9 @@ def load(
         root = extended(from_python(source), Path())
     else:
         root = read_file(Path(source))
-    return checked(ExperimentConfig, overridden(root, overrides))
+    # Twice: overrides reach into a task's file, and may name another.
+    root = with_task(overridden(with_task(root), overrides))
+    return checked(ExperimentConfig, root)
 
 
 def to_dict(config: ExperimentConfig) -> dict[str, JsonValue]:

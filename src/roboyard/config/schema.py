@@ -17,6 +17,7 @@ from pydantic_core import PydanticCustomError
 from roboyard.config.agents import AgentConfig
 from roboyard.config.base import Entry, Name, Record
 from roboyard.config.checks import conflicts
+from roboyard.config.tasks import TaskConfig
 
 
 class NormalizeConfig(Record):
@@ -32,11 +33,17 @@ class NormalizeConfig(Record):
     """Largest absolute value of a normalised reward."""
 
 
+TASK_ID = "roboyard/Task-v0"
+"""The environment that ``env.task`` describes."""
+
+
 class EnvConfig(Record):
     """The environment and how many copies of it run."""
 
-    id: str = Field(min_length=1)
+    id: str = Field(default=TASK_ID, min_length=1)
     """A Gymnasium id such as ``roboyard/SimpleRobot-v0``, a task name, or ``module:Class``."""
+    task: TaskConfig | None = None
+    """A task of your own instead of ``id``: a mapping, or the name of a YAML file."""
     kwargs: dict[str, JsonValue] = Field(default_factory=dict)
     """Arguments for the environment's constructor."""
     num_envs: PositiveInt = 1
@@ -47,6 +54,14 @@ class EnvConfig(Record):
     """Truncate episodes after this many control steps, instead of the environment's own limit."""
     normalize: NormalizeConfig = NormalizeConfig()
     """Running normalisation."""
+
+    @model_validator(mode="after")
+    def _one_environment(self) -> Self:
+        if self.id == TASK_ID and self.task is None and "task" not in self.kwargs:
+            raise ValueError("id is missing: name an environment, or describe one in task")
+        if self.id != TASK_ID and self.task is not None:
+            raise ValueError(f"give either id or task; id is '{self.id}'")
+        return self
 
 
 class TrainConfig(Record):

@@ -45,6 +45,7 @@ def make_env(config: EnvConfig, *, render_mode: str | None = None) -> gymnasium.
         ConfigError: Unknown id or argument, or the constructor failed; the message says how.
     """
     register_envs()
+    kwargs: dict[str, object]
     if _CLASS_ENTRY.fullmatch(config.id):
         spec = None
         creator = _callable_entry(config.id)
@@ -53,6 +54,8 @@ def make_env(config: EnvConfig, *, render_mode: str | None = None) -> gymnasium.
         spec = find_spec(config.id)
         creator = _spec_creator(spec)
         kwargs = {**spec.kwargs, **config.kwargs}
+        if config.task is not None:
+            kwargs["task"] = config.task
     if render_mode is not None:
         _check_render_mode(config.id, creator, render_mode)
         kwargs["render_mode"] = render_mode

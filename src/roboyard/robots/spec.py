@@ -6,8 +6,11 @@ import importlib.util
 from collections.abc import Mapping
 from pathlib import Path
 
-from roboyard.config.records import read_record
+from roboyard.config.files import read_file
 from roboyard.config.robots import RobotSpec
+from roboyard.config.task_files import standalone_robot
+from roboyard.config.tree import from_python
+from roboyard.config.validation import checked
 from roboyard.errors import RobotDescriptionError
 from roboyard.registry import suggest
 from roboyard.sim import data_path
@@ -20,63 +23,49 @@ def list_robots() -> tuple[str, ...]:
     return tuple(sorted(path.stem for path in CATALOG.glob("*.yaml")))
 
 
-def load_robot(
-    source: str | Path | Mapping[str, object] | RobotSpec, folder: Path | None = None
-) -> RobotSpec:
-    """Return a robot's spec; the file it names is resolved to a full path or a prefixed one.
+def load_robot(source: str | Path | Mapping[str, object] | RobotSpec) -> RobotSpec:
+    """Return a robot's spec.
 
     Args:
         source: Name in the catalogue, YAML file, mapping or spec.
-        folder: Where relative paths in it start; by default the working folder, or the YAML
-            file's own.
 
     Raises:
         ConfigError: The YAML is wrong.
         RobotDescriptionError: There is no such robot, or the file it names does not exist.
     """
-    folder = folder or Path()
-    if isinstance(source, str | Path):
-        path = _spec_file(source, folder)
-        spec, folder = read_record(RobotSpec, path), path.parent
-    elif isinstance(source, RobotSpec):
+    if isinstance(source, RobotSpec):
         spec = source
     else:
-        spec = read_record(RobotSpec, source)
-    if spec.file.partition(":")[0] in _PREFIXES:
-        find_asset(spec.file)
-        return spec
-    return spec.model_copy(update={"file": str(find_asset(spec.file, folder))})
+        is_mapping = isinstance(source, Mapping)
+        node = from_python(source) if is_mapping else read_file(_spec_file(str(source)))
+        spec = checked(RobotSpec, standalone_robot(node))
+    find_asset(spec.file)
+    return spec
 
 
-def _spec_file(source: str | Path, folder: Path) -> Path:
-    name = str(source)
+def _spec_file(name: str) -> Path:
     if name in list_robots():
         return CATALOG / f"{name}.yaml"
-    path = folder / Path(name).expanduser()
+    path = Path(name).expanduser()
     if path.suffix in (".yaml", ".yml"):
         return path
     raise RobotDescriptionError(
-        f"unknown robot '{name}'. Give a YAML file of a robot spec, or one of the catalogue: "
-        f"{', '.join(list_robots())}.{suggest(name, list_robots())}"
+        f"unknown robot '{name}'.{suggest(name, list_robots())} Give a YAML file of a robot spec, "
+        f"or one of the catalogue: {', '.join(list_robots())}."
     )
 
 
-def find_asset(file: str, folder: Path | None = None) -> Path:
+def find_asset(file: str) -> Path:
     """Return the full path of a robot description.
 
     Args:
         file: Path, ``pybullet_data:PATH`` or ``package:MODULE/PATH``.
-        folder: Where a relative path starts; by default the working folder.
 
     Raises:
         RobotDescriptionError: There is no such file or package.
     """
     prefix, _, rest = file.partition(":")
-    path = (
-        _PREFIXES[prefix](rest)
-        if prefix in _PREFIXES
-        else (folder or Path()) / Path(file).expanduser()
-    )
+    path = _PREFIXES[prefix](rest) if prefix in _PREFIXES else Path(file).expanduser()
     if path.is_file():
         return path.resolve()
     hint = suggest(path.name, [p.name for p in path.parent.glob("*")])

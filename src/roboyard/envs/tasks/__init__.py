@@ -5,8 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-from roboyard.config.records import read_node, read_record
+from roboyard.config.files import extended, read_file
+from roboyard.config.task_files import standalone_task
 from roboyard.config.tasks import TaskConfig
+from roboyard.config.tree import Node, from_python, merged
+from roboyard.config.validation import checked
 from roboyard.errors import ConfigError
 from roboyard.registry import suggest
 
@@ -33,10 +36,14 @@ def load_task(
         ConfigError: There is no such task, or it is wrong; the message names file and line.
     """
     if isinstance(source, TaskConfig):
-        return read_record(TaskConfig, source.model_dump(mode="json"), overrides)
+        source = source.model_dump(mode="json")
+    node: Node
     if isinstance(source, Mapping):
-        return read_record(TaskConfig, source, overrides)
-    return read_record(TaskConfig, read_node(_task_file(str(source))), overrides)
+        node = extended(from_python(source), Path())
+    else:
+        node = read_file(_task_file(str(source)))
+    node = merged(node, from_python(overrides or {}))
+    return checked(TaskConfig, standalone_task(node))
 
 
 def _task_file(name: str) -> Path:

@@ -10,9 +10,9 @@ from typing import Any, NamedTuple, get_type_hints
 from pydantic import create_model
 
 from roboyard.config.base import Record
-from roboyard.config.records import check_record
 from roboyard.config.tasks import TermConfig
 from roboyard.config.tree import from_python
+from roboyard.config.validation import checked
 from roboyard.envs.terms.registry import StatefulTerm, TermFactory, TermInfo, TermSetup, info_of
 from roboyard.envs.terms.selections import Selection, resolve
 from roboyard.errors import ConfigError, RobotDescriptionError
@@ -59,7 +59,7 @@ def bind(
         raise ConfigError(f"{where}: '{config.term}' is no function or class.")
     record, selections = _parameters(target, where)
     try:
-        given = check_record(record, from_python(config.params))
+        given = checked(record, from_python(config.params))
     except ConfigError as error:
         lines = [f"{where}.params.{line}" for line in str(error).splitlines()]
         raise ConfigError("\n".join(lines)) from error
