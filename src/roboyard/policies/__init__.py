@@ -1,11 +1,30 @@
 """Policy bundles: a network with everything that is needed to act with it.
 
-Importing this package imports neither torch nor stable_baselines3; they are needed only when a
-bundle's network is built.
+Names are imported when first used: ``roboyard.policies.runtime`` needs only NumPy and
+onnxruntime, and torch and stable_baselines3 are needed only when a bundle's network is built.
 """
 
-from roboyard.policies.bundle import PolicyBundle
-from roboyard.policies.loading import load_policy
-from roboyard.policies.normalizer import ObservationNormalizer
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from roboyard.policies.bundle import PolicyBundle
+    from roboyard.policies.loading import load_policy
+    from roboyard.policies.normalizer import ObservationNormalizer
+
+_HOMES = {
+    "ObservationNormalizer": "roboyard.policies.normalizer",
+    "PolicyBundle": "roboyard.policies.bundle",
+    "load_policy": "roboyard.policies.loading",
+}
 
 __all__ = ["ObservationNormalizer", "PolicyBundle", "load_policy"]
+
+
+def __getattr__(name: str) -> object:
+    """Import a public name from its home on first use."""
+    if name not in _HOMES:
+        raise AttributeError(f"module 'roboyard.policies' has no attribute '{name}'")
+    return getattr(importlib.import_module(_HOMES[name]), name)

@@ -13,7 +13,6 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from roboyard.errors import PolicyError
-from roboyard.storage.atomic import write_bytes
 
 MAX_PARTS = 64
 MAX_BYTES = 4 * 1024**3
@@ -34,6 +33,8 @@ def write_archive(path: Path, parts: Mapping[str, bytes]) -> None:
     Raises:
         StorageError: It cannot be written; nothing is left behind.
     """
+    from roboyard.storage.atomic import write_bytes
+
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_STORED) as archive:
         for name, content in parts.items():

@@ -23,15 +23,9 @@ from pydantic import JsonValue, ValidationError
 from roboyard.config.schema import ExperimentConfig
 from roboyard.errors import PolicyError
 from roboyard.policies.contract import PolicyContract, check_contract
-from roboyard.policies.manifest import (
-    NORMALIZER_PART,
-    POLICY_PART,
-    Manifest,
-    NormalizerSection,
-    read_parts,
-    write_parts,
-)
+from roboyard.policies.manifest import Manifest, NormalizerSection, read_parts, write_parts
 from roboyard.policies.normalizer import ObservationNormalizer
+from roboyard.policies.parts import NORMALIZER_PART, POLICY_PART
 from roboyard.policies.spaces import AnySpace, space_from_json, space_to_json
 
 if TYPE_CHECKING:

@@ -2,26 +2,24 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError
 
 from roboyard.errors import PolicyError
 from roboyard.policies.archive import read_archive, write_archive
 from roboyard.policies.contract import PolicyContract
-
-FORMAT = "roboyard-policy"
-READABLE_VERSIONS = (1,)
-"""Format versions that this release reads. A part or a key that older readers can do without is
-added within a version; what changes the meaning of existing ones takes a new version."""
-MANIFEST_PART = "bundle.json"
-POLICY_PART = "policy.safetensors"
-NORMALIZER_PART = "normalizer.safetensors"
-MAX_MANIFEST_BYTES = 64 * 1024**2
+from roboyard.policies.parts import (
+    MANIFEST_PART,
+    NORMALIZER_PART,
+    POLICY_PART,
+    digest,
+    parse_manifest,
+    verify_digests,
+)
 
 Size = Annotated[int, Field(ge=1, le=1_000_000)]
 
@@ -93,7 +91,7 @@ def write_parts(path: Path, manifest: Manifest, parts: Mapping[str, bytes]) -> N
     Raises:
         StorageError: It cannot be written.
     """
-    digests = {name: Part(sha256=_digest(content)) for name, content in parts.items()}
+    digests = {name: Part(sha256=digest(content)) for name, content in parts.items()}
     complete = manifest.model_copy(update={"parts": digests})
     text = json.dumps(complete.model_dump(mode="json"), indent=1, allow_nan=False)
     write_archive(path, {MANIFEST_PART: text.encode(), **parts})
@@ -108,8 +106,7 @@ def read_parts(path: Path) -> tuple[Manifest, dict[str, bytes]]:
     parts = read_archive(path)
     if MANIFEST_PART not in parts:
         raise PolicyError(f"'{path}' is not a policy bundle: it has no {MANIFEST_PART}.")
-    value = _parse(path, parts.pop(MANIFEST_PART))
-    _check_version(path, value)
+    value = parse_manifest(path, parts.pop(MANIFEST_PART))
     try:
         manifest = Manifest.model_validate(value)
     except ValidationError as error:
@@ -122,39 +119,9 @@ def read_parts(path: Path) -> tuple[Manifest, dict[str, bytes]]:
     return manifest, parts
 
 
-def _digest(content: bytes) -> str:
-    return hashlib.sha256(content).hexdigest()
-
-
-def _parse(path: Path, content: bytes) -> dict[str, Any]:
-    if len(content) > MAX_MANIFEST_BYTES:
-        raise PolicyError(f"'{path}' is not a policy bundle: its {MANIFEST_PART} is too large.")
-    try:
-        value = json.loads(content)
-    except (ValueError, RecursionError) as error:
-        raise PolicyError(f"'{path}' is damaged: {MANIFEST_PART} is not JSON ({error}).") from error
-    if not isinstance(value, dict) or value.get("format") != FORMAT:
-        raise PolicyError(f"'{path}' is not a policy bundle: its format is not '{FORMAT}'.")
-    return value
-
-
-def _check_version(path: Path, value: Mapping[str, object]) -> None:
-    version = value.get("format_version")
-    if version not in READABLE_VERSIONS or isinstance(version, bool):
-        readable = ", ".join(map(str, READABLE_VERSIONS))
-        raise PolicyError(
-            f"'{path}' has bundle format version {version!r}; this release reads {readable}. "
-            "Upgrade roboyard to read newer bundles."
-        )
-
-
 def _verify(path: Path, manifest: Manifest, parts: Mapping[str, bytes]) -> None:
-    if parts.keys() != manifest.parts.keys():
-        odd = ", ".join(sorted(parts.keys() ^ manifest.parts.keys()))
-        raise PolicyError(f"'{path}' is damaged: these parts are missing or not listed: {odd}.")
-    for name, content in parts.items():
-        if _digest(content) != manifest.parts[name].sha256:
-            raise PolicyError(f"'{path}' is damaged: the SHA-256 of part '{name}' does not match.")
+    listed = {name: part.sha256 for name, part in manifest.parts.items()}
+    verify_digests(path, listed, parts)
     expected = {POLICY_PART} | ({NORMALIZER_PART} if manifest.normalizer else set())
     if not expected <= parts.keys():
         missing = ", ".join(sorted(expected - parts.keys()))

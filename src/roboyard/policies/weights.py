@@ -14,8 +14,9 @@ from roboyard.agents.factory import build_policy
 from roboyard.agents.hyperparameters import hyperparameter_values
 from roboyard.agents.spaces import network_space
 from roboyard.errors import ConfigError, PolicyError
-from roboyard.policies.manifest import POLICY_PART, NetworkSection
+from roboyard.policies.manifest import NetworkSection
 from roboyard.policies.normalizer import ObservationNormalizer
+from roboyard.policies.parts import POLICY_PART
 from roboyard.policies.spaces import AnySpace
 
 if TYPE_CHECKING:
