@@ -6,7 +6,6 @@ from pathlib import Path
 
 import pytest
 from training_runs import (
-    ALGORITHMS,
     PointGoal,
     fingerprint,
     kill_at,

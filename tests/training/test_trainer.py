@@ -13,6 +13,7 @@ from stable_baselines3.common.callbacks import BaseCallback
 from training_runs import Broken, SignalAt, fingerprint, rows, tiny_config, train
 
 from roboyard.errors import ConfigError, TrainingError
+from roboyard.policies.bundle import PolicyBundle
 from roboyard.policies.loading import load_policy
 from roboyard.storage.run_directory import RunDirectory
 from roboyard.training.callbacks import ProgressCallback, RunCallback
@@ -116,6 +117,19 @@ def test_evaluating_during_training_leaves_training_unchanged(
 ) -> None:
     blind = tiny_config(tmp_path, overrides=("evaluation.during_training=false",))
     assert fingerprint(train(blind, run_id="blind").run_dir) == fingerprint(finished.path)
+
+
+def test_recording_videos_leaves_training_unchanged(finished: RunDirectory, tmp_path: Path) -> None:
+    video = "video={every_steps: 96, final: false, max_steps: 4, width: 64, height: 48}"
+    run = train(tiny_config(tmp_path, overrides=(video,)), run_id="filmed").run_dir
+    names = sorted(path.name for path in (run / "videos").iterdir())
+    assert names == ["step-000000000096.mp4", "step-000000000192.mp4"]
+    assert fingerprint(run) == fingerprint(finished.path)
+
+
+def test_the_policy_says_what_its_entries_mean(finished: RunDirectory) -> None:
+    contract = PolicyBundle.read(finished.policy_last).contract
+    assert contract.control_period_s == pytest.approx(0.02)
 
 
 def test_checkpoints_are_rotated(finished: RunDirectory) -> None:

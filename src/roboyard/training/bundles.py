@@ -8,19 +8,33 @@ from pathlib import Path
 from pydantic import JsonValue
 from stable_baselines3.common.base_class import BaseAlgorithm
 
-from roboyard.config.schema import ExperimentConfig
+from roboyard.config.schema import EnvConfig, ExperimentConfig
+from roboyard.envs.factory import make_env
 from roboyard.policies.bundle import PolicyBundle
+from roboyard.policies.contract import PolicyContract, describe_env
 from roboyard.policies.normalizer import ObservationNormalizer
 from roboyard.storage.run_directory import now
 from roboyard.training.provenance import library_versions
+from roboyard.training.seeding import preserved_generators
 from roboyard.training.vec_stack import base_envs
+
+
+def describe_envs(config: EnvConfig) -> PolicyContract:
+    """Return what the environment tells about its entries, from a copy that is made for it."""
+    with preserved_generators():
+        env = make_env(config)
+        try:
+            return describe_env(env.unwrapped)
+        finally:
+            env.close()
 
 
 def write_bundle(
     path: Path,
     algorithm: BaseAlgorithm,
     config: ExperimentConfig,
-    facts: Mapping[str, JsonValue],
+    contract: PolicyContract,
+    facts: Mapping[str, JsonValue] | None = None,
 ) -> Path:
     """Write the algorithm's policy, with its normaliser, as one file.
 
@@ -28,6 +42,7 @@ def write_bundle(
         path: The file; it is replaced in one step.
         algorithm: Whose policy it is.
         config: The run's config.
+        contract: Names, units and control period.
         facts: What else to say about the policy, such as its mean return.
 
     Raises:
@@ -50,6 +65,7 @@ def write_bundle(
             "step": algorithm.num_timesteps,
             "written": now(),
             "versions": dict(library_versions()),
-            **facts,
+            **(facts or {}),
         },
+        contract=contract,
     )

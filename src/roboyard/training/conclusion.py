@@ -28,7 +28,7 @@ def conclude(session: Session) -> TrainResult:
         StorageError: A file cannot be written.
     """
     config, run, stop = session.config, session.run, session.stop
-    write_bundle(run.policy_last, session.algorithm, config, {})
+    write_bundle(run.policy_last, session.algorithm, config, session.crew.contract)
     state, reason = stop.state or "finished", stop.reason or "all steps are done"
     evaluation = _finish(session) if state == "finished" else None
     run.write_status(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -13,10 +13,11 @@ from stable_baselines3.common.callbacks import BaseCallback
 from roboyard.config.schema import ExperimentConfig
 from roboyard.evaluation.evaluator import Evaluator
 from roboyard.evaluation.video import record_video
+from roboyard.policies.contract import PolicyContract
 from roboyard.storage.run_directory import RunDirectory
 from roboyard.tracking import JsonlWriter, MetricWriter, TensorBoardWriter
 from roboyard.training import callbacks as cb
-from roboyard.training.bundles import write_bundle
+from roboyard.training.bundles import describe_envs, write_bundle
 from roboyard.training.checkpoint import CheckpointStore
 
 EVALUATIONS = CHECKPOINTS = 20
@@ -63,6 +64,7 @@ class Crew:
     status: cb.StatusCallback
     evaluation: cb.EvaluationCallback | None
     records: Records
+    contract: PolicyContract
 
     @property
     def best_return(self) -> float | None:
@@ -89,7 +91,12 @@ def assemble(
     Raises:
         ConfigError: One of the user's callbacks is wrong.
     """
-    evaluation = _evaluation(config, run, algorithm, records)
+    contract = describe_envs(config.env)
+
+    def keep_best(mean: float) -> None:
+        write_bundle(run.policy_best, algorithm, config, contract, {"mean_return": mean})
+
+    evaluation = _evaluation(config, records, keep_best)
     checkpoint = cb.CheckpointCallback(
         checkpoints,
         _interval(config.checkpoint.every_steps, config, CHECKPOINTS),
@@ -112,11 +119,11 @@ def assemble(
         if isinstance(callback, cb.ProgressCallback):
             callback.evaluations = evaluation
     conductor = cb.Conductor([callback for callback in crew if callback is not None], stop)
-    return Crew(conductor, checkpoint, status, evaluation, records)
+    return Crew(conductor, checkpoint, status, evaluation, records, contract)
 
 
 def _evaluation(
-    config: ExperimentConfig, run: RunDirectory, algorithm: BaseAlgorithm, records: Records
+    config: ExperimentConfig, records: Records, keep_best: Callable[[float], None]
 ) -> cb.EvaluationCallback | None:
     settings = config.evaluation
     if not settings.during_training:
@@ -128,9 +135,6 @@ def _evaluation(
         seed=settings.seed,
         deterministic=settings.deterministic,
     )
-
-    def keep_best(mean: float) -> None:
-        write_bundle(run.policy_best, algorithm, config, {"mean_return": mean})
 
     interval = _interval(settings.every_steps, config, EVALUATIONS)
     return cb.EvaluationCallback(

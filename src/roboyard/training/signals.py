@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM: a request to stop at the next boundary, with a checkpoint."""
+"""Ctrl-C, SIGTERM and SIGUSR1: a request to stop at the next boundary, with a checkpoint."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ It is EX_TEMPFAIL of sysexits.h; schedulers and supervisors may restart on it.
 """
 
 _LOG = logging.getLogger(__name__)
-_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1)
 
 
 class InterruptGuard:

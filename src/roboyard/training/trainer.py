@@ -78,7 +78,7 @@ class Trainer:
             StorageError: The disk is full or cannot be written.
         """
         run, stop = self._open_run(), StopRequest()
-        with logged_to(run.log_file), InterruptGuard() as guard, _failure_recorded(run, stop):
+        with logged_to(run.log_file), InterruptGuard() as guard, _failure_recorded(run):
             callbacks = (_Signals(guard, stop), *self._callbacks, *self._shown())
             with open_session(self._config, run, stop, callbacks) as session:
                 start = self._prepare(session)
@@ -170,7 +170,7 @@ def _restore_only(session: Session) -> None:
 
 
 @contextlib.contextmanager
-def _failure_recorded(run: RunDirectory, stop: StopRequest) -> Iterator[None]:
+def _failure_recorded(run: RunDirectory) -> Iterator[None]:
     """Write a failure to ``status.json`` before it goes on its way."""
     try:
         yield
