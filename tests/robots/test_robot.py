@@ -1,0 +1,119 @@
+"""Robots from specs: names, initial state, actuators, and one clear error for each slip."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+import pytest
+
+from roboyard.errors import ConfigError, RobotDescriptionError
+from roboyard.robots import Robot, RobotState, list_robots, load_robot
+from roboyard.sim import World
+
+CART = {
+    "file": "pybullet_data:cartpole.urdf",
+    "fixed_base": True,
+    "actuators": [{"joints": ["slider_to_cart"], "scale": 10}],
+}
+
+
+@pytest.fixture
+def world() -> Iterator[World]:
+    with World() as world:
+        yield world
+
+
+@pytest.mark.parametrize("name", list_robots())
+def test_every_robot_of_the_catalogue_loads(name: str, world: World) -> None:
+    robot = Robot(world, load_robot(name))
+    assert len(robot.actuated) == len(set(robot.action_names)) > 0
+
+
+def test_actions_become_torques_by_scale(world: World) -> None:
+    robot = Robot(world, load_robot("walker2d"))
+    robot.command(np.ones(6))
+    np.testing.assert_allclose(robot.actuators[0].torques, [40, 40, 12, 40, 40, 12])
+
+
+def test_a_torque_accelerates_the_cart_as_newton_says(world: World) -> None:
+    robot = Robot(world, load_robot(CART))
+    state = RobotState(robot, control_period=1 / 240)
+    robot.command(np.array([1.0]))
+    robot.drive()
+    world.step()
+    state.read()
+    # 10 N on a cart of 1 kg and a pole of 10 kg: between both together and the cart alone.
+    velocity = state.joint_velocities[robot.joint_names.index("slider_to_cart")]
+    assert 10 / 11 / 240 < velocity < 10 / 240
+
+
+def test_pd_torques_follow_the_error_and_stop_at_the_limit(world: World) -> None:
+    actuator = {
+        "joints": ["slider_to_cart"], "control": "pd", "scale": 2.0, "stiffness": 50.0,
+        "damping": 1.0, "effort_limit": 30.0,
+    }  # fmt: skip
+    robot = Robot(world, load_robot({**CART, "actuators": [actuator]}))
+    for action, torque in ((0.1, 10.0), (1.0, 30.0), (-1.0, -30.0)):
+        robot.command(np.array([action]))
+        robot.drive()
+        assert robot.actuators[0].torques[0] == pytest.approx(torque)
+
+
+def test_position_control_reaches_its_target(world: World) -> None:
+    actuator = {"joints": ["slider_to_cart"], "control": "position", "offset": 0.1, "scale": 0.2}
+    robot = Robot(world, load_robot({**CART, "actuators": [actuator]}))
+    state = RobotState(robot, control_period=1 / 240)
+    robot.command(np.array([0.5]))
+    for _ in range(1000):
+        world.step()
+    state.read()
+    assert state.joint_positions[0] == pytest.approx(0.2, abs=0.01)
+
+
+def test_initial_positions_hold_after_loading(world: World) -> None:
+    robot = Robot(world, load_robot({**CART, "joint_positions": {"cart_*": 0.3}}))
+    state = RobotState(robot, control_period=0.01)
+    state.read()
+    assert state.joint_positions[robot.joint_names.index("cart_to_pole")] == pytest.approx(0.3)
+
+
+def test_the_first_pattern_that_matches_counts(world: World) -> None:
+    robot = Robot(world, load_robot({**CART, "joint_positions": {"cart_to_pole": 0.1, "*": 0.2}}))
+    assert robot.initial_positions.tolist() == [0.2, 0.1]
+
+
+BAD = [
+    ({"file": "pybullet_data:cartpol.urdf"}, "cartpol.urdf", "Did you mean 'cartpole.urdf'?"),
+    ({"file": "package:nowhere/x.urdf"}, "nowhere", "install it"),
+    ({"actuators": []}, "actuators", ""),
+    ({"actuators": [{"joints": ["slider"]}]}, "actuators.0", "Did you mean 'slider_to_cart'?"),
+    ({"actuators": [{"joints": ["*"]}, {"joints": ["slider*"]}]}, "actuators", "more than one"),
+    ({"actuators": [{"joints": ["*"], "control": "pd"}]}, "actuators.0", "needs stiffness"),
+    ({"actuators": [{"joints": ["*"], "scale": {"arm": 1}}]}, "actuators.0.scale", "'arm'"),
+    ({"feet": ["toe"]}, "feet", "no link matches 'toe'"),
+    ({"base_link": "p*e*"}, "base_link", ""),
+    ({"links": {"hand": {"mass": 1}}}, "links", "no link matches 'hand'"),
+    ({"joint_positions": {"knee": 1}}, "joint_positions", "no joint matches 'knee'"),
+    ({"joint_positions": {"*": float("nan")}}, "joint_positions", ""),
+    ({"body": "hand"}, "body", "no body has a link 'hand'"),
+    ({"fixd_base": True}, "fixd_base", "Did you mean 'fixed_base'?"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("change", "place", "hint"), BAD, ids=lambda value: str(value)[:40])
+def test_what_is_wrong_is_named(
+    change: dict[str, object], place: str, hint: str, world: World
+) -> None:
+    if "base_link" in change:
+        change = {"base_link": "*"}
+        hint = "name one of them"
+    with pytest.raises((RobotDescriptionError, ConfigError)) as caught:
+        Robot(world, load_robot({**CART, **change}))
+    assert place in str(caught.value)
+    assert hint in str(caught.value)
+
+
+def test_an_unknown_robot_is_an_error() -> None:
+    with pytest.raises(RobotDescriptionError, match="Did you mean 'hopper'"):
+        load_robot("hoper")
