@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from roboyard import __version__
-from roboyard.cli import config, doctor, evaluate, init, listing, play, runs, train
+from roboyard.cli import config, doctor, evaluate, init, listing, play, runs, serve, train
 from roboyard.errors import RoboyardError
 
 _HELP = """From a robot description and one YAML file to a trained, measured, deployable policy.
@@ -50,6 +50,7 @@ def _options(
 app.command()(train.train)
 app.command()(evaluate.evaluate)
 app.command()(play.play)
+app.command()(serve.serve)
 app.command()(init.init)
 app.command()(doctor.doctor)
 app.add_typer(listing.app, name="list")

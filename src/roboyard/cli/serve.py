@@ -1,0 +1,78 @@
+"""``roboyard serve``: answer requests with policies."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+_WATCH_HELP = "Folder or s3://bucket/prefix whose bundles are loaded and reloaded; repeatable."
+_SPLIT_HELP = "Shares of a policy's bundles in their order, such as walker=90,10; repeatable."
+_TOKEN_HELP = "File with bearer tokens, one a line; or set ROBOYARD_SERVE_TOKEN."
+
+
+def serve(
+    bundles: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="[[NAME=]BUNDLE]...",
+            help="Bundle file or run directory, also in s3://. Bundles of one name are versions.",
+            show_default=False,
+        ),
+    ] = None,
+    *,
+    host: Annotated[str, typer.Option("--host", help="Address to listen on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option("--port", "-p", help="Port; 0 takes a free one.")] = 8080,
+    watch: Annotated[list[str] | None, typer.Option("--watch", help=_WATCH_HELP)] = None,
+    watch_interval: Annotated[
+        float, typer.Option("--watch-interval", help="Time between two looks [s].")
+    ] = 2.0,
+    split: Annotated[list[str] | None, typer.Option("--split", help=_SPLIT_HELP)] = None,
+    token_file: Annotated[Path | None, typer.Option("--token-file", help=_TOKEN_HELP)] = None,
+    max_batch: Annotated[
+        int, typer.Option("--max-batch", help="Observations put through the network together.")
+    ] = 64,
+    max_wait_ms: Annotated[
+        float, typer.Option("--max-wait-ms", help="How long an idle network waits for a batch.")
+    ] = 0.0,
+    max_request_bytes: Annotated[
+        int, typer.Option("--max-request-bytes", help="Longest request.")
+    ] = 16 * 2**20,
+    rate_limit: Annotated[
+        float, typer.Option("--rate-limit", help="Requests per second and client; 0 is unlimited.")
+    ] = 0.0,
+    drain_delay: Annotated[
+        float, typer.Option("--drain-delay", help="Time between SIGTERM and closing the port [s].")
+    ] = 0.0,
+    access_log: Annotated[bool, typer.Option("--access-log", help="Log every request.")] = False,
+) -> None:
+    """Serve policies over HTTP and WebSocket until SIGTERM or Ctrl-C.
+
+    For example:
+
+        roboyard serve runs/cartpole/20260101-120000
+
+        roboyard serve walker=old.zip walker=new.zip --split walker=90,10
+
+        roboyard serve --watch s3://bucket/policies --host 0.0.0.0 --token-file tokens
+    """
+    from roboyard.serving.admission import read_tokens
+    from roboyard.serving.logs import configure_logs
+    from roboyard.serving.server import serve as run
+    from roboyard.serving.settings import Settings
+
+    settings = Settings(
+        host=host,
+        port=port,
+        tokens=read_tokens(token_file),
+        max_request_bytes=max_request_bytes,
+        max_batch_rows=max_batch,
+        max_wait_s=max_wait_ms / 1e3,
+        rate_limit=rate_limit,
+        watch_interval_s=watch_interval,
+        drain_delay_s=drain_delay,
+        access_log=access_log,
+    )
+    configure_logs()
+    run(bundles or (), settings, splits=split or (), watch=watch or (), on_listening=typer.echo)

@@ -1,0 +1,30 @@
+"""The policy server and its client.
+
+Importing this package imports neither FastAPI nor onnxruntime; the client needs neither.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from roboyard.serving.client import Client
+    from roboyard.serving.server import serve
+    from roboyard.serving.session_client import Session
+    from roboyard.serving.settings import Settings
+
+__all__ = ["Client", "Session", "Settings", "serve"]
+
+_HOMES = {
+    "Client": "roboyard.serving.client",
+    "Session": "roboyard.serving.session_client",
+    "Settings": "roboyard.serving.settings",
+    "serve": "roboyard.serving.server",
+}
+
+
+def __getattr__(name: str) -> object:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'roboyard.serving' has no attribute '{name}'")
+    return getattr(importlib.import_module(_HOMES[name]), name)

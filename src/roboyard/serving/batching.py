@@ -1,0 +1,207 @@
+"""Requests that arrive together go through the network together.
+
+A lone request never waits: it is run as soon as the event loop has read what has arrived.
+While the network is busy requests queue, and the next run takes them all. So batches grow with
+the load by themselves; ``max_wait_s`` can hold the first request of an idle network back.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import deque
+from collections.abc import Callable
+from concurrent.futures import Executor
+from typing import NamedTuple
+
+import numpy as np
+
+from roboyard.policies.observations import Observation
+from roboyard.policies.runtime import RuntimePolicy, State
+from roboyard.serving.refusal import Refusal
+from roboyard.serving.stacking import join, split
+
+_INLINE_S = 1e-3  # Handing work to a thread costs about 0.1 ms; not worth it below this.
+
+
+class Query(NamedTuple):
+    """A checked request."""
+
+    observation: Observation
+    """Batch first."""
+    rows: int
+    """How many observations."""
+    state: State | None = None
+    """Recurrent state before."""
+    episode_start: np.ndarray | None = None
+    """Which observations begin an episode, shape (rows,)."""
+    seeds: tuple[int | None, ...] | None = None
+    """Sample the action of each row with its seed; None takes the likeliest."""
+
+
+class Answer(NamedTuple):
+    """What the network said."""
+
+    actions: np.ndarray
+    """Shape (rows, ...)."""
+    state: State | None
+    """Recurrent state after."""
+
+
+class _Waiting(NamedTuple):
+    query: Query
+    future: asyncio.Future[Answer]
+
+
+Observer = Callable[[int, float], None]
+
+
+class Batcher:
+    """Runs one policy; belongs to one event loop."""
+
+    def __init__(
+        self,
+        policy: RuntimePolicy,
+        pool: Executor,
+        *,
+        max_rows: int = 64,
+        max_wait_s: float = 0.0,
+        max_queued_rows: int = 8192,
+        observer: Observer = lambda rows, seconds: None,
+    ) -> None:
+        """Create a batcher.
+
+        Args:
+            policy: What to run.
+            pool: Where to run it when it is slow.
+            max_rows: Most observations in one run; a single request may hold more.
+            max_wait_s: How long the first request may wait for others [s].
+            max_queued_rows: Observations that may wait.
+            observer: Called with rows and seconds of each run.
+        """
+        self._policy = policy
+        self._pool = pool
+        self._max_rows = max_rows
+        self._max_wait_s = max_wait_s
+        self._max_queued_rows = max_queued_rows
+        self._observer = observer
+        self._waiting: deque[_Waiting] = deque()
+        self._queued_rows = 0
+        self._is_busy = False
+        self._timer: asyncio.Handle | None = None
+        self.seconds_per_run = _INLINE_S
+        """Smoothed time of a run [s]."""
+
+    @property
+    def queued_rows(self) -> int:
+        """Observations that wait."""
+        return self._queued_rows
+
+    async def run(self, query: Query) -> Answer:
+        """Return the policy's answer.
+
+        Raises:
+            Refusal: Too many observations wait already.
+            PolicyError: The policy failed.
+        """
+        if self._queued_rows and self._queued_rows + query.rows > self._max_queued_rows:
+            raise Refusal(
+                503,
+                "overloaded",
+                f"{self._queued_rows} observations wait for this policy already; "
+                "try again later, or start another server.",
+                retry_after_s=1,
+            )
+        loop = asyncio.get_running_loop()
+        waiting = _Waiting(query, loop.create_future())
+        self._waiting.append(waiting)
+        self._queued_rows += query.rows
+        self._schedule(loop)
+        return await waiting.future
+
+    def _schedule(self, loop: asyncio.AbstractEventLoop) -> None:
+        if self._is_busy or not self._waiting:
+            return
+        is_full = self._queued_rows >= self._max_rows
+        if self._timer is None:
+            if self._max_wait_s and not is_full:
+                self._timer = loop.call_later(self._max_wait_s, self._flush, loop)
+            else:
+                self._timer = loop.call_soon(self._flush, loop)
+        elif is_full and isinstance(self._timer, asyncio.TimerHandle):
+            self._timer.cancel()
+            self._timer = loop.call_soon(self._flush, loop)
+
+    def _flush(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._timer = None
+        group = self._take()
+        if not group:
+            return
+        if self.seconds_per_run < _INLINE_S:
+            self._finish(loop, group, self._run(group))
+            return
+        self._is_busy = True
+        running = loop.run_in_executor(self._pool, self._run, group)
+        running.add_done_callback(lambda done: self._finish(loop, group, done.result()))
+
+    def _take(self) -> list[_Waiting]:
+        """Return the oldest requests, as many as may share a run."""
+        group: list[_Waiting] = []
+        rows = 0
+        while self._waiting:
+            head = self._waiting[0]
+            if group and rows + head.query.rows > self._max_rows:
+                break
+            self._waiting.popleft()
+            self._queued_rows -= head.query.rows
+            if not head.future.cancelled():
+                group.append(head)
+                rows += head.query.rows
+        return group
+
+    def _run(self, group: list[_Waiting]) -> list[Answer | Exception]:
+        """Run a group; should it fail together, one bad request must not harm the others."""
+        start = time.perf_counter()
+        answers: list[Answer | Exception]
+        try:
+            answers = list(act(self._policy, [waiting.query for waiting in group]))
+        except Exception as error:
+            answers = [error] if len(group) == 1 else [self._run([one])[0] for one in group]
+        seconds = time.perf_counter() - start
+        self.seconds_per_run += 0.1 * (seconds - self.seconds_per_run)
+        self._observer(sum(waiting.query.rows for waiting in group), seconds)
+        return answers
+
+    def _finish(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        group: list[_Waiting],
+        answers: list[Answer | Exception],
+    ) -> None:
+        self._is_busy = False
+        for (_, future), answer in zip(group, answers, strict=True):
+            if future.done():
+                continue
+            if isinstance(answer, Exception):
+                future.set_exception(answer)
+            else:
+                future.set_result(answer)
+        self._schedule(loop)
+
+
+def act(policy: RuntimePolicy, queries: list[Query]) -> list[Answer]:
+    """Run requests as one batch.
+
+    Raises:
+        PolicyError: The policy failed.
+    """
+    joined = queries[0] if len(queries) == 1 else join(queries)
+    result = policy.act(
+        joined.observation,
+        state=joined.state,
+        episode_start=joined.episode_start,
+        seed=joined.seeds,
+    )
+    if len(queries) == 1:
+        return [Answer(result.actions, result.state)]
+    return split(result.actions, result.state, [query.rows for query in queries])

@@ -1,0 +1,178 @@
+"""From what the command line names to loaded, warmed-up versions."""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import NamedTuple
+
+from roboyard.errors import ConfigError, PolicyError
+from roboyard.policies.runtime import RuntimePolicy
+from roboyard.serving.batching import Batcher, Query, act
+from roboyard.serving.catalog import Catalog, Version, check_name, check_weights, weigh
+from roboyard.serving.interface import example, zero_state
+from roboyard.serving.settings import Settings
+from roboyard.serving.telemetry import Telemetry
+from roboyard.storage import NotFoundError, open_store
+from roboyard.storage.base import join_key
+
+SUFFIXES = (".zip", ".onnx")
+_IN_A_RUN = ("policy/best.zip", "policy/last.zip")
+
+
+class Spec(NamedTuple):
+    """A bundle as the command line names it."""
+
+    name: str | None
+    """Name to serve it under; None takes the one in the bundle."""
+    location: str
+    """Bundle file, run directory, or either of them in a store."""
+
+
+def parse_spec(text: str) -> Spec:
+    """Read ``[NAME=]LOCATION``.
+
+    Raises:
+        ConfigError: The name cannot be used.
+    """
+    name, equals, location = text.partition("=")
+    if equals and "/" not in name:
+        return Spec(check_name(name), location)
+    return Spec(None, text)
+
+
+def parse_split(text: str) -> tuple[str, tuple[float, ...]]:
+    """Read ``NAME=SHARE,SHARE``.
+
+    Raises:
+        ConfigError: It has another form.
+    """
+    name, _, shares = text.partition("=")
+    try:
+        return check_name(name), tuple(float(share) for share in shares.split(","))
+    except ValueError:
+        raise ConfigError(
+            f"split '{text}' is not of the form NAME=SHARE,SHARE, such as walker=90,10."
+        ) from None
+
+
+class Loader:
+    """Opens bundles and makes them ready."""
+
+    def __init__(self, settings: Settings, telemetry: Telemetry) -> None:
+        self._settings = settings
+        self._telemetry = telemetry
+        self._pool = ThreadPoolExecutor(1, thread_name_prefix="roboyard-network")
+
+    def load(self, path: Path, name: str | None, source: str) -> Version:
+        """Open a bundle and run it once; callable from any thread.
+
+        Raises:
+            PolicyError: It is damaged or does not run.
+            ConfigError: Its name cannot be used in an address.
+        """
+        try:
+            policy = RuntimePolicy.open(path)
+            batcher = Batcher(
+                policy,
+                self._pool,
+                max_rows=self._settings.max_batch_rows,
+                max_wait_s=self._settings.max_wait_s,
+                max_queued_rows=self._settings.max_queued_rows,
+                observer=self._telemetry.record_run,
+            )
+            batcher.seconds_per_run = _warm_up(policy, self._settings.max_batch_rows)
+        except PolicyError as error:
+            self._telemetry.loads.add("failed")
+            raise PolicyError(str(error).replace(str(path), source)) from error
+        self._telemetry.loads.add("loaded")
+        return Version(name or check_name(policy.name), policy, batcher, source)
+
+    def load_location(self, spec: Spec) -> Version:
+        """Load a bundle file or a run's policy, from the disk or a store.
+
+        Raises:
+            PolicyError: There is none, or it is damaged.
+            StorageError: The store cannot be read.
+        """
+        location = spec.location
+        if "://" not in location:
+            path = Path(location)
+            found = next((path / key for key in _IN_A_RUN if (path / key).is_file()), path)
+            return self.load(found, spec.name, str(found))
+        folder, _, file = location.rstrip("/").rpartition("/")
+        keys = (file,) if file.endswith(SUFFIXES) else [join_key(file, key) for key in _IN_A_RUN]
+        for key in keys:
+            try:
+                return self.fetch(folder, key, spec.name)
+            except NotFoundError:
+                continue
+        raise PolicyError(f"'{location}' does not exist; give a bundle (.zip) or a run directory.")
+
+    def fetch(self, uri: str, key: str, name: str | None) -> Version:
+        """Load a bundle out of a store.
+
+        Raises:
+            NotFoundError: It is not there.
+            StorageError: The store cannot be read.
+            PolicyError: It is damaged.
+        """
+        with tempfile.TemporaryDirectory(prefix="roboyard-") as folder:
+            path = Path(folder) / f"policy{Path(key).suffix}"
+            open_store(uri).download(key, path)
+            return self.load(path, name, join_key(uri, key))
+
+
+def load_all(
+    loader: Loader, catalog: Catalog, bundles: Sequence[str], splits: Sequence[str]
+) -> None:
+    """Load what the command line names.
+
+    Args:
+        loader: Opens the bundles.
+        catalog: Where they go.
+        bundles: ``[NAME=]LOCATION`` each; bundles of one name are its versions.
+        splits: ``NAME=SHARE,SHARE`` each, in the order of the name's bundles; without one the
+            last bundle gets all requests.
+
+    Raises:
+        ConfigError: A split fits no policy.
+        PolicyError: A bundle is damaged.
+    """
+    by_name: dict[str, list[Version]] = {}
+    for text in bundles:
+        version = loader.load_location(parse_spec(text))
+        versions = by_name.setdefault(version.name, [])
+        if any(version.digest == other.digest for other in versions):
+            raise ConfigError(
+                f"'{text}' is given twice as a version of policy '{version.name}'; its content "
+                "is the same. Give one of them, or another name as NAME=BUNDLE."
+            )
+        versions.append(version)
+    shares = dict(parse_split(text) for text in splits)
+    for name, given in shares.items():
+        if len(by_name.get(name, ())) != len(given):
+            raise ConfigError(
+                f"the split of policy '{name}' has {len(given)} shares, but "
+                f"{len(by_name.get(name, ()))} bundles have this name."
+            )
+    for name, versions in by_name.items():
+        weigh(name, versions, None)
+        for version, share in zip(versions, shares.get(name, ()), strict=False):
+            version.weight = share
+        check_weights(name, versions)
+        catalog.publish(name, versions)
+
+
+def _warm_up(policy: RuntimePolicy, rows: int) -> float:
+    """Run a policy on zeros; return the time of a full batch [s]."""
+    contract = policy.contract
+    for count in (1, rows, rows):
+        state = zero_state(contract, count) if contract.is_recurrent else None
+        start = time.perf_counter()
+        act(policy, [Query(example(contract, count), count, state)])
+        seconds = time.perf_counter() - start
+    return seconds

@@ -1,0 +1,123 @@
+"""From a message to a checked query, and from an answer to a reply."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from roboyard.policies.runtime import ObservationError, State
+from roboyard.policies.signature import Contract
+from roboyard.serving.batching import Answer, Query
+from roboyard.serving.catalog import Version
+from roboyard.serving.interface import zero_state
+from roboyard.serving.observations import check
+from roboyard.serving.refusal import Refusal
+from roboyard.serving.wire import Message, Reply
+
+_ENTRY = re.compile(r"entry '(.+?)'(?: \[| is )")
+_MAX_SEED = 2**63 - 1
+
+
+class Prepared(NamedTuple):
+    """A request that may go to the network."""
+
+    query: Query
+    is_single: bool
+    """Whether the reply holds one action without the batch axis."""
+
+
+def prepare(message: Message, version: Version, max_rows: int) -> Prepared:
+    """Check a message against the policy's contract.
+
+    Raises:
+        Refusal: It does not fit; the message names the entry.
+    """
+    contract = version.contract
+    checked = check(message.observation, contract, max_rows)
+    try:
+        version.policy.validate(checked.observation)
+    except ObservationError as error:
+        match = _ENTRY.search(str(error))
+        raise Refusal(
+            422, "observation", str(error), entry=match[1] if match else "observation"
+        ) from None
+    rows = checked.rows
+    state: State | None = None
+    starts: np.ndarray | None = None
+    if contract.is_recurrent:
+        state = _state(message.state, contract, rows)
+        starts = _starts(message.episode_start, rows)
+    query = Query(checked.observation, rows, state, starts, _seeds(message.seed, rows))
+    return Prepared(query, checked.is_single)
+
+
+def reply_to(message: Message, prepared: Prepared, answer: Answer, version: Version) -> Reply:
+    """Return the reply in the shape of the request."""
+    actions = answer.actions[0] if prepared.is_single else answer.actions
+    return Reply(np.asarray(actions), version.name, version.digest, answer.state, message.id)
+
+
+def _state(given: Sequence[object] | None, contract: Contract, rows: int) -> State:
+    zeros = zero_state(contract, rows)
+    if given is None:
+        return zeros
+    try:
+        arrays = tuple(np.asarray(part, np.float32) for part in given)
+    except (ValueError, TypeError, OverflowError):
+        arrays = ()
+    if [part.shape for part in arrays] != [zero.shape for zero in zeros] or not all(
+        np.isfinite(part).all() for part in arrays
+    ):
+        raise Refusal(
+            422,
+            "state",
+            f"'state' must be the list that the last reply held: {len(zeros)} arrays of finite "
+            f"numbers of shapes {', '.join(str(zero.shape) for zero in zeros)}.",
+            entry="state",
+        )
+    return arrays
+
+
+def _starts(given: object, rows: int) -> np.ndarray:
+    if given is None:
+        return np.zeros(rows, bool)
+    try:
+        starts = np.asarray(given)
+    except ValueError:
+        starts = np.empty((), object)
+    is_flag = starts.dtype.kind == "b" or (
+        starts.dtype.kind in "iuf" and bool(np.isin(starts, (0, 1)).all())
+    )
+    if not is_flag or starts.shape not in ((), (rows,), (1,)):
+        raise Refusal(
+            422,
+            "episode_start",
+            f"'episode_start' must be true or false, or a list of {rows} of them.",
+            entry="episode_start",
+        )
+    return np.broadcast_to(starts.astype(bool), (rows,))
+
+
+def starts_all(given: object) -> bool:
+    """Return whether ``episode_start`` begins an episode for every robot."""
+    try:
+        starts = np.asarray(given)
+    except ValueError:
+        return False
+    return starts.dtype.kind in "biuf" and bool(starts.all())
+
+
+def _seeds(given: object, rows: int) -> tuple[int, ...] | None:
+    if given is None:
+        return None
+    if isinstance(given, bool) or not isinstance(given, int) or not 0 <= given <= _MAX_SEED - rows:
+        raise Refusal(
+            422,
+            "seed",
+            f"'seed' must be a whole number from 0 to {_MAX_SEED - rows}.",
+            entry="seed",
+        )
+    return tuple(range(given, given + rows))

@@ -1,0 +1,165 @@
+"""WebSocket sessions: one connection is one control loop, and the server keeps its memory."""
+
+from __future__ import annotations
+
+import json
+import logging
+import time
+
+from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
+
+from roboyard.errors import PolicyError
+from roboyard.policies.runtime import State
+from roboyard.serving import wire
+from roboyard.serving.acting import note
+from roboyard.serving.catalog import Version
+from roboyard.serving.refusal import Refusal
+from roboyard.serving.requests import Prepared, prepare, reply_to, starts_all
+from roboyard.serving.state import ServerState
+
+GOING_AWAY = 1001
+_LOG = logging.getLogger("roboyard.serving")
+
+
+async def serve_session(websocket: WebSocket, state: ServerState) -> None:
+    """Serve one connection to ``/v1/policies/{name}/session`` until either side closes it."""
+    session = Session(websocket, state)
+    try:
+        await session.serve()
+    except WebSocketDisconnect:
+        pass
+    finally:
+        state.sessions.discard(session)
+        state.telemetry.sessions = len(state.sessions)
+
+
+class Session:
+    """One connection: the version it speaks to, and the memory of its robots."""
+
+    def __init__(self, websocket: WebSocket, state: ServerState) -> None:
+        self._websocket = websocket
+        self._state = state
+        self._name: str = websocket.path_params["name"]
+        self._wanted = websocket.query_params.get("version")
+        self._version: Version | None = None
+        self._memory: State | None = None
+        self._is_busy = False
+
+    async def serve(self) -> None:
+        """Greet, then answer message after message.
+
+        Raises:
+            Refusal: There is no such policy; the connection was not accepted.
+        """
+        websocket = self._websocket
+        version = self._choose()
+        await websocket.accept()
+        self._state.sessions.add(self)
+        self._state.telemetry.sessions = len(self._state.sessions)
+        contract = version.contract
+        greeting = {
+            "policy": version.name,
+            "version": version.digest,
+            "is_recurrent": contract.is_recurrent,
+            "control_period_s": contract.control_period_s,
+        }
+        await websocket.send_text(json.dumps(greeting))
+        while True:
+            message = await websocket.receive()
+            if message["type"] == "websocket.disconnect":
+                return
+            self._is_busy = True
+            await self._turn(message.get("text"), message.get("bytes"))
+            self._is_busy = False
+            if self._state.is_draining and await self.close_when_idle():
+                return
+
+    async def close_when_idle(self) -> bool:
+        """Close the connection if no message is under way; a busy one closes itself after it."""
+        if self._is_busy or self._websocket.application_state is not WebSocketState.CONNECTED:
+            return False
+        await self._websocket.close(GOING_AWAY, "the server is going away")
+        return True
+
+    async def _turn(self, text: str | None, data: bytes | None) -> None:
+        """Answer one message; a bad one is answered with an error and changes nothing."""
+        start = time.perf_counter()
+        facts = self._websocket.scope["roboyard"]
+        status = 200
+        message: wire.Message | None = None
+        try:
+            self._websocket.scope["roboyard.take"]()
+            message = (
+                wire.decode_json(text) if text is not None else wire.decode_binary(data or b"")
+            )
+            reply = await self._answer(message)
+            if text is not None:
+                await self._websocket.send_text(wire.encode_json(reply).decode())
+            else:
+                await self._websocket.send_bytes(wire.encode_binary(reply))
+        except Refusal as refusal:
+            status = refusal.status
+            content = refusal.to_json()
+            if message is not None and message.id is not None:
+                content["id"] = message.id
+            await self._websocket.send_text(json.dumps(content))
+        finally:
+            seconds = time.perf_counter() - start
+            self._state.telemetry.record(facts.policy, facts.version, "session", status, seconds)
+
+    async def _answer(self, message: wire.Message) -> wire.Reply:
+        if message.state is not None:
+            raise Refusal(
+                422, "state", "a session keeps the state itself; leave 'state' out.", entry="state"
+            )
+        version = self._version
+        if version is None or not version.is_live:
+            version = self._renew(message)
+        prepared = self._with_memory(prepare(message, version, self._state.settings.max_rows))
+        try:
+            answer = await version.batcher.run(prepared.query)
+        except PolicyError as error:
+            _LOG.error("policy failed", extra={"policy": version.name, "reason": str(error)})
+            raise Refusal(500, "policy", f"the policy failed: {error}") from error
+        self._memory = answer.state
+        return reply_to(message, prepared, answer._replace(state=None), version)
+
+    def _choose(self) -> Version:
+        key = self._websocket.headers.get("x-roboyard-session")
+        self._version = self._state.catalog.choose(self._name, self._wanted, key)
+        note(self._websocket.scope["roboyard"], self._version)
+        return self._version
+
+    def _renew(self, message: wire.Message) -> Version:
+        """Move on from a version that was replaced, but never in the middle of an episode."""
+        old = self._version
+        has_memory = old is not None and self._memory is not None
+        if old is not None and has_memory and not starts_all(message.episode_start):
+            return old
+        try:
+            version = self._choose()
+        except Refusal:
+            if old is None:
+                raise
+            self._version = old  # It was taken away; this session may go on with it.
+            return old
+        self._memory = None
+        return version
+
+    def _with_memory(self, prepared: Prepared) -> Prepared:
+        """Return the request with the memory of its robots, which a first message starts."""
+        query = prepared.query
+        if query.state is None or self._memory is None:
+            return prepared
+        starts = query.episode_start
+        if self._memory[0].shape[1] == query.rows:
+            return prepared._replace(query=query._replace(state=self._memory))
+        if starts is None or not starts.all():
+            raise Refusal(
+                422,
+                "rows",
+                f"the session holds {self._memory[0].shape[1]} robots, but the message "
+                f"{query.rows}; start anew with 'episode_start': true.",
+                entry="observation",
+            )
+        return prepared

@@ -1,0 +1,151 @@
+"""The two forms of a request and its reply: JSON, and safetensors for little overhead.
+
+JSON::
+
+    {"observation": [0.0, 0.1], "state": [...], "episode_start": true, "seed": 1, "id": 7}
+    {"actions": [0.3], "policy": "cartpole", "version": "1f0c...", "state": [...], "id": 7}
+
+The binary form (content type ``application/x-safetensors``) is one safetensors blob: 8 bytes with
+the length of the header, a JSON header with type, shape and place of each array, the arrays. Its
+arrays are called ``observation`` (or ``observation.KEY`` for each key of a Dict), ``state.0``,
+``state.1``, ..., ``episode_start`` and ``seed``; in the reply ``actions`` and ``state.*``.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from pydantic import JsonValue
+
+from roboyard.registry import suggest
+from roboyard.serving.refusal import Refusal
+
+BINARY = "application/x-safetensors"
+JSON = "application/json"
+_KEYS = ("observation", "state", "episode_start", "seed", "id")
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """A request as the client wrote it; nothing is checked but its outer form."""
+
+    observation: object
+    """JSON value, array, or mapping of either."""
+    state: Sequence[object] | None = None
+    """Arrays of recurrent state."""
+    episode_start: object = None
+    """One truth value, or one for each observation."""
+    seed: object = None
+    """Asks for a sample instead of the likeliest action."""
+    id: JsonValue = None
+    """Sent back as it is."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """What goes back."""
+
+    actions: np.ndarray
+    policy: str
+    version: str
+    state: tuple[np.ndarray, ...] | None = None
+    id: JsonValue = None
+
+
+def malformed(message: str) -> Refusal:
+    """Return the refusal of a body that cannot be read."""
+    return Refusal(422, "malformed", message)
+
+
+def decode_json(body: bytes | str) -> Message:
+    """Read the JSON form.
+
+    Raises:
+        Refusal: It is not JSON, not an object, or has unknown keys.
+    """
+    try:
+        content = json.loads(body)
+    except (ValueError, RecursionError) as error:
+        raise malformed(f"the body is not JSON ({str(error)[:200]}).") from None
+    if not isinstance(content, dict) or "observation" not in content:
+        raise malformed('the body must be an object such as {"observation": [0.0, 0.1]}.')
+    for key in content:
+        if key not in _KEYS:
+            raise malformed(
+                f"the body has an unknown key '{key[:100]}'. Allowed: {', '.join(_KEYS)}."
+                f"{suggest(key[:100], _KEYS)}"
+            )
+    state = content.get("state")
+    if state is not None and not isinstance(state, list):
+        raise Refusal(422, "state", "'state' must be the list that the last reply held.")
+    return Message(**content)
+
+
+def decode_binary(body: bytes) -> Message:
+    """Read the binary form.
+
+    Raises:
+        Refusal: It is not safetensors, or has unknown arrays.
+    """
+    from safetensors.numpy import load
+
+    try:
+        arrays: dict[str, np.ndarray] = load(body)
+    except Exception as error:  # Whatever damaged bytes make the parser raise.
+        raise malformed(f"the body is not safetensors ({str(error)[:200]}).") from None
+    observation: dict[str, np.ndarray] = {}
+    states: dict[int, np.ndarray] = {}
+    for name, array in arrays.items():
+        head, dot, tail = name.partition(".")
+        if head == "observation":
+            observation[tail] = array
+        elif head == "state" and tail.isascii() and tail.isdecimal() and len(tail) < 4:
+            states[int(tail)] = array
+        elif dot or head not in ("episode_start", "seed"):
+            raise malformed(
+                f"the body has an unknown array '{name[:100]}'. Allowed: observation, "
+                "observation.KEY, state.N, episode_start, seed."
+            )
+    if not observation:
+        raise malformed("the body has no array 'observation'.")
+    if sorted(states) != list(range(len(states))):
+        raise Refusal(422, "state", "the arrays of 'state' must be numbered 0, 1, ...")
+    seed = arrays.get("seed")
+    return Message(
+        observation=observation[""] if set(observation) == {""} else observation,
+        state=[states[index] for index in sorted(states)] or None,
+        episode_start=arrays.get("episode_start"),
+        seed=seed.item() if seed is not None and seed.size == 1 else seed,
+    )
+
+
+def encode_json(reply: Reply) -> bytes:
+    """Write the JSON form."""
+    content: dict[str, object] = {
+        "actions": reply.actions.tolist(),
+        "policy": reply.policy,
+        "version": reply.version,
+    }
+    if reply.state is not None:
+        content["state"] = [array.tolist() for array in reply.state]
+    if reply.id is not None:
+        content["id"] = reply.id
+    return json.dumps(content, separators=(",", ":")).encode()
+
+
+def encode_binary(reply: Reply) -> bytes:
+    """Write the binary form."""
+    arrays = {"actions": reply.actions}
+    arrays.update({f"state.{index}": array for index, array in enumerate(reply.state or ())})
+    return pack(arrays, {"policy": reply.policy, "version": reply.version})
+
+
+def pack(arrays: Mapping[str, np.ndarray], facts: Mapping[str, str] | None = None) -> bytes:
+    """Return arrays as one safetensors blob."""
+    from safetensors.numpy import save
+
+    whole = {name: np.ascontiguousarray(array) for name, array in arrays.items()}
+    return bytes(save(whole, dict(facts) if facts else None))

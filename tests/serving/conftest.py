@@ -1,0 +1,170 @@
+"""Small policies as ONNX files, and servers that run in their own process."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+pytest.importorskip("onnxruntime")
+pytest.importorskip("fastapi")
+pytest.importorskip("uvicorn")
+pytest.importorskip("websockets")
+onnx = pytest.importorskip("onnx")
+
+from onnx import TensorProto, helper, numpy_helper  # noqa: E402
+from server_process import ServerProcess  # noqa: E402
+
+
+def _array(key: str, shape: Sequence[int], **more: object) -> dict[str, object]:
+    facts = {"key": key, "kind": "box", "shape": list(shape), "dtype": "float32"}
+    return {**facts, "names": [], "units": [], "low": "-inf", "high": "inf", **more}
+
+
+def _save(path: Path, graph: onnx.GraphProto, contract: dict[str, object]) -> Path:
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+    facts = {
+        "format": "roboyard-onnx",
+        "format_version": 1,
+        "name": "cartpole",
+        "algorithm": "ppo",
+        "noise": None,
+        "control_period_s": 0.02,
+        "state_shapes": [],
+        **contract,
+    }
+    helper.set_model_props(model, {"roboyard": json.dumps(facts)})
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(model.SerializeToString())
+    return path
+
+
+def _value(name: str, shape: Sequence[object]) -> onnx.ValueInfoProto:
+    return helper.make_tensor_value_info(name, TensorProto.FLOAT, list(shape))
+
+
+def linear(path: Path, *, bias: float = 0.0, name: str = "cartpole") -> Path:
+    """Write a policy whose action is the sum of its two entries and ``bias``, within ±1."""
+    weights = numpy_helper.from_array(np.ones((2, 1), np.float32), "w")
+    offset = numpy_helper.from_array(np.full(1, bias, np.float32), "b")
+    low = numpy_helper.from_array(np.float32(-1), "low")
+    high = numpy_helper.from_array(np.float32(1), "high")
+    nodes = [
+        helper.make_node("Gemm", ["observation", "w", "b"], ["raw"]),
+        helper.make_node("Clip", ["raw", "low", "high"], ["action"]),
+    ]
+    graph = helper.make_graph(
+        nodes,
+        "policy",
+        [_value("observation", ["batch", 2])],
+        [_value("action", ["batch", 1])],
+        [weights, offset, low, high],
+    )
+    observation = _array(
+        "",
+        [2],
+        names=["cart position", "pole angle"],
+        units=["m", "rad"],
+        low=[-2.5, -1.5],
+        high=[2.5, 1.5],
+    )
+    action = _array("", [1], names=["force"], units=["N"], low=-1.0, high=1.0)
+    return _save(path, graph, {"name": name, "observations": [observation], "action": action})
+
+
+def counting(path: Path) -> Path:
+    """Write a recurrent policy whose action is the sum of all observations of the episode."""
+    nodes = [
+        helper.make_node("Sub", ["one", "episode_start"], ["kept"]),
+        helper.make_node("Unsqueeze", ["kept", "axes"], ["kept_column"]),
+        helper.make_node("Mul", ["state.0", "kept_column"], ["before"]),
+        helper.make_node("Add", ["before", "observation"], ["state_out.0"]),
+        helper.make_node("Squeeze", ["state_out.0", "first"], ["action"]),
+    ]
+    constants = [
+        numpy_helper.from_array(np.float32(1), "one"),
+        numpy_helper.from_array(np.array([1], np.int64), "axes"),
+        numpy_helper.from_array(np.array([0], np.int64), "first"),
+    ]
+    graph = helper.make_graph(
+        nodes,
+        "policy",
+        [
+            _value("observation", ["batch", 1]),
+            _value("state.0", [1, "batch", 1]),
+            _value("episode_start", ["batch"]),
+        ],
+        [_value("action", ["batch", 1]), _value("state_out.0", [1, "batch", 1])],
+        constants,
+    )
+    facts = {
+        "name": "counter",
+        "observations": [_array("", [1])],
+        "action": _array("", [1]),
+        "state_shapes": [[1, 1, 1]],
+    }
+    return _save(path, graph, facts)
+
+
+def looking(path: Path) -> Path:
+    """Write a policy with a Dict observation: action = mean of the image + the speed."""
+    nodes = [
+        helper.make_node("Cast", ["observation.camera"], ["pixels"], to=TensorProto.FLOAT),
+        helper.make_node("ReduceMean", ["pixels"], ["mean"], axes=[1, 2, 3], keepdims=0),
+        helper.make_node("Unsqueeze", ["mean", "axes"], ["column"]),
+        helper.make_node("Add", ["column", "observation.speed"], ["action"]),
+    ]
+    image = helper.make_tensor_value_info(
+        "observation.camera", TensorProto.UINT8, ["batch", 3, 4, 4]
+    )
+    graph = helper.make_graph(
+        nodes,
+        "policy",
+        [image, _value("observation.speed", ["batch", 1])],
+        [_value("action", ["batch", 1])],
+        [numpy_helper.from_array(np.array([1], np.int64), "axes")],
+    )
+    camera = _array("camera", [3, 4, 4], dtype="uint8", low=0, high=255)
+    facts = {
+        "name": "looker",
+        "observations": [camera, _array("speed", [1], names=["speed"], units=["m/s"])],
+        "action": _array("", [1]),
+    }
+    return _save(path, graph, facts)
+
+
+@pytest.fixture(scope="session")
+def policies(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a folder with one policy of each kind."""
+    folder = tmp_path_factory.mktemp("policies")
+    linear(folder / "cartpole.onnx")
+    counting(folder / "counter.onnx")
+    looking(folder / "looker.onnx")
+    return folder
+
+
+Start = Callable[..., ServerProcess]
+
+
+@pytest.fixture
+def start() -> Iterator[Start]:
+    """Return a function that starts a server; all of them end with the test."""
+    servers: list[ServerProcess] = []
+
+    def begin(*arguments: object, **environment: str) -> ServerProcess:
+        servers.append(ServerProcess([str(argument) for argument in arguments], environment))
+        return servers[-1]
+
+    yield begin
+    for server in servers:
+        server.close()
+
+
+@pytest.fixture(scope="module")
+def server(policies: Path) -> Iterator[ServerProcess]:
+    """Return a server of all kinds of policies, shared by a module's tests."""
+    with ServerProcess([str(path) for path in sorted(policies.glob("*.onnx"))]) as running:
+        yield running
