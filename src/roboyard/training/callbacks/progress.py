@@ -131,7 +131,7 @@ class _Lines:
     def show(self, step: int, speed: float, scores: str) -> None:
         left = f"{_duration((self._total - step) / speed)} left" if speed > 0 else ""
         parts = (
-            f"step {step:,}/{self._total:,} ({100 * step / self._total:.0f} %)",
+            f"step {step:,}/{self._total:,} ({min(100, 100 * step / self._total):.0f} %)",
             f"{speed:,.0f} steps/s" if speed > 0 else "",
             left,
             scores,
