@@ -4,7 +4,8 @@
 
 Every vectorisation is built once; then, in each round, each of them in turn steps the same
 actions from the same seeds. Printed are medians over rounds, ratios of the same round, and the
-memory that each holds (proportional set size of its processes, and growth of this one).
+memory that each holds (proportional set size of its processes, and growth of this one). CPU time
+is that of all processes together; unlike the rates, it means something on a busy machine, too.
 """
 
 from __future__ import annotations
@@ -59,6 +60,11 @@ class Candidate:
         self.pids = descendants() - processes
         self.memory = pss(self.pids) + max(pss([os.getpid()]) - own, 0)
         self.rates = []
+        self.cpu_costs = []
+
+    def cpu_seconds(self):
+        times = [psutil.Process(pid).cpu_times() for pid in (os.getpid(), *self.pids)]
+        return sum(time.user + time.system for time in times)
 
     def run(self, actions):
         if isinstance(self.env, AsyncVectorEnv):
@@ -68,11 +74,12 @@ class Candidate:
             self.env.reset()
         for action in actions[:10]:
             self.env.step(action)
-        start = time.perf_counter()
+        env_steps = (len(actions) - 10) * actions.shape[1]
+        cpu, start = self.cpu_seconds(), time.perf_counter()
         for action in actions[10:]:
             self.env.step(action)
-        seconds = time.perf_counter() - start
-        self.rates.append((len(actions) - 10) * actions.shape[1] / seconds)
+        self.rates.append(env_steps / (time.perf_counter() - start))
+        self.cpu_costs.append((self.cpu_seconds() - cpu) / env_steps)
 
 
 def candidates(make, count, workers):
@@ -107,16 +114,22 @@ def table(results, count):
     cores = available_cores()
     rows = [
         f"| vectorisation | env steps/s | times best peer | times {cores} cores' ideal "
-        "| MB per env | start [s] |",
-        "|---|---|---|---|---|---|",
+        "| CPU us per env step | MB per env | start [s] |",
+        "|---|---|---|---|---|---|---|",
     ]
     for result in results:
         ratios = [rate / peer for rate, peer in zip(result.rates, best, strict=True)]
         ideal = [rate / (cores * one) for rate, one in zip(result.rates, dummy.rates, strict=True)]
-        rows.append(
-            f"| {result.name} | {statistics.median(result.rates):.0f} | {spread(ratios)} "
-            f"| {spread(ideal)} | {result.memory / count / 1e6:.0f} | {result.start_s:.1f} |"
-        )
+        cells = [
+            result.name,
+            f"{statistics.median(result.rates):.0f}",
+            spread(ratios),
+            spread(ideal),
+            f"{statistics.median(result.cpu_costs) * 1e6:.0f}",
+            f"{result.memory / count / 1e6:.0f}",
+            f"{result.start_s:.1f}",
+        ]
+        rows.append(f"| {' | '.join(cells)} |")
     return "\n".join(rows)
 
 
