@@ -9,7 +9,19 @@ from typing import Annotated
 import typer
 
 from roboyard import __version__
-from roboyard.cli import config, doctor, evaluate, init, listing, play, runs, serve, train
+from roboyard.cli import (
+    config,
+    doctor,
+    evaluate,
+    export,
+    init,
+    listing,
+    play,
+    policy,
+    runs,
+    serve,
+    train,
+)
 from roboyard.errors import RoboyardError
 
 _HELP = """From a robot description and one YAML file to a trained, measured, deployable policy.
@@ -50,12 +62,14 @@ def _options(
 app.command()(train.train)
 app.command()(evaluate.evaluate)
 app.command()(play.play)
+app.command()(export.export)
 app.command()(serve.serve)
 app.command()(init.init)
 app.command()(doctor.doctor)
 app.add_typer(listing.app, name="list")
 app.add_typer(config.app, name="config")
 app.add_typer(runs.app, name="runs")
+app.add_typer(policy.app, name="policy")
 
 
 def run() -> None:

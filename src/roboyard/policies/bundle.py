@@ -5,6 +5,7 @@ Format version 1 is a zip without compression::
     bundle.json              spaces, network facts, contract, config, provenance, digests
     policy.safetensors       parameters of the network, by their torch names
     normalizer.safetensors   mean and variance of the observations, if they are normalised
+    policy.onnx              all of the policy as one graph, once it has been exported
 
 It is safe to open from a stranger: there is no pickle in it, nothing is unpacked to the disk,
 every part's digest is checked, and code outside Roboyard and its libraries that the config names
@@ -14,7 +15,7 @@ every part's digest is checked, and code outside Roboyard and its libraries that
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -152,6 +153,15 @@ class PolicyBundle:
             manifest=facts,
             weights=parts[POLICY_PART],
         )
+
+    def with_contract(self, contract: PolicyContract) -> PolicyBundle:
+        """Return the bundle as if it had been written with this contract.
+
+        Raises:
+            PolicyError: Its names do not count the entries of the spaces.
+        """
+        check_contract(contract, self.observation_space, self.action_space)
+        return replace(self, manifest=self.manifest.model_copy(update={"contract": contract}))
 
     def policy(self, *, device: str = "cpu", trust_code: bool = False) -> LoadedPolicy:
         """Build the network and return it ready to act.

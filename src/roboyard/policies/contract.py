@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 import re
+import sys
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+import gymnasium
 from gymnasium import spaces
 from pydantic import Field, JsonValue, PositiveFloat, ValidationError
 
 from roboyard.config.base import Record
 from roboyard.errors import PolicyError
+from roboyard.policies.robot_contract import describe_robot
 from roboyard.policies.spaces import AnySpace
+
+if TYPE_CHECKING:
+    from roboyard.robots.robot import Robot
 
 _NAME_AND_UNIT = re.compile(r"(?P<name>.*?)\s*(?:\[(?P<unit>[^\[\]]*)\])?")
 
@@ -64,6 +71,44 @@ def describe_env(env: object) -> PolicyContract:
             "names are sequences of texts (for Dict observations a mapping of them), and the "
             "period is a positive number of seconds."
         ) from error
+
+
+def complete_contract(
+    contract: PolicyContract,
+    env: gymnasium.Env[Any, Any],
+    observation_space: AnySpace,
+    action_space: AnySpace,
+) -> PolicyContract:
+    """Fill in what a contract leaves open with what an environment tells about itself.
+
+    Args:
+        contract: What it says already stays.
+        env: One environment, possibly wrapped.
+        observation_space: Of the policy; names that do not count its entries (because a wrapper
+            changes observations) are left out.
+        action_space: Of the policy.
+
+    Raises:
+        PolicyError: The environment offers names or a period of another form.
+    """
+    own = env.unwrapped
+    told = describe_env(own)
+    found = contract.model_dump()
+    for name in ("observations", "actions", "control_period_s"):
+        if not found[name] and getattr(told, name):
+            single = PolicyContract.model_validate({name: getattr(told, name)})
+            with contextlib.suppress(PolicyError):
+                check_contract(single, observation_space, action_space)
+                found[name] = getattr(told, name)
+    if not found["robot"] and (robot := _robot_of(own)) is not None:
+        found["robot"] = describe_robot(robot)
+    return PolicyContract.model_validate(found)
+
+
+def _robot_of(env: object) -> Robot | None:
+    module = sys.modules.get("roboyard.robots.robot")  # Loaded by any environment that has one.
+    robot = getattr(env, "robot", None)
+    return robot if module is not None and isinstance(robot, module.Robot) else None
 
 
 def _attribute(env: object, name: str) -> Any:  # noqa: ANN401  (checked by the record)

@@ -19,8 +19,9 @@ from roboyard.optional import require
 from roboyard.policies.bundle import PolicyBundle
 from roboyard.policies.graph import PolicyGraph
 from roboyard.policies.graph_contract import contract_text
-from roboyard.policies.loaded import LoadedPolicy
-from roboyard.policies.signature import METADATA_KEY
+from roboyard.policies.loaded import LoadedPolicy, Prediction, State
+from roboyard.policies.normalizer import Observation
+from roboyard.policies.signature import METADATA_KEY, contract_from_text
 from roboyard.policies.wire import check_model
 
 OPSET = 17
@@ -87,11 +88,46 @@ def export_torchscript(bundle: PolicyBundle, policy: LoadedPolicy) -> Exported:
     buffer = io.BytesIO()
     with _quiet(), torch.no_grad():
         try:
-            traced = torch.jit.trace(graph, signature.example, check_trace=False)
+            traced = torch.jit.trace(graph, signature.example, check_trace=False)  # type: ignore[no-untyped-call]
         except Exception as error:  # Any layer can raise anything.
             raise _cannot("TorchScript", error) from error
         torch.jit.save(traced, buffer, _extra_files={f"{METADATA_KEY}.json": text})
     return Exported(buffer.getvalue(), f"torch {torch.__version__} jit.trace")
+
+
+class TorchScriptPolicy:
+    """A traced module that acts as a policy; for the parity check."""
+
+    def __init__(self, content: bytes) -> None:
+        """Load what ``export_torchscript`` returned; never a stranger's file."""
+        extra = {f"{METADATA_KEY}.json": ""}
+        with _quiet():
+            self._module = torch.jit.load(io.BytesIO(content), _extra_files=extra)  # type: ignore[no-untyped-call]
+        self.contract = contract_from_text(extra[f"{METADATA_KEY}.json"])
+
+    def predict(
+        self,
+        observation: Observation,
+        state: State | None = None,
+        episode_start: np.ndarray | None = None,
+        deterministic: bool = True,
+    ) -> Prediction:
+        """Act on a batch; always the likeliest action."""
+        del deterministic
+        parts = observation if isinstance(observation, dict) else {"": observation}
+        batch = len(next(iter(parts.values())))
+        inputs = [torch.from_numpy(parts[key]) for key in self.contract.observations]
+        if self.contract.is_recurrent:
+            shapes = [(layers, batch, width) for layers, _, width in self.contract.state_shapes]
+            given = state or tuple(np.zeros(shape, np.float32) for shape in shapes)
+            starts = np.zeros(batch) if episode_start is None else episode_start
+            inputs += [torch.from_numpy(np.asarray(part)) for part in given]
+            inputs.append(torch.from_numpy(np.asarray(starts, dtype=np.float32)))
+        if self.contract.noise is not None:
+            inputs.append(torch.zeros(batch, self.contract.noise.size))
+        with torch.no_grad():
+            action, *after = self._module(*inputs)
+        return Prediction(action.numpy(), tuple(part.numpy() for part in after) or None)
 
 
 def signature_of(graph: PolicyGraph, policy: LoadedPolicy) -> Signature:
@@ -105,7 +141,7 @@ def signature_of(graph: PolicyGraph, policy: LoadedPolicy) -> Signature:
     ]
     outputs = ["action"]
     if graph.recurrent:
-        layers, _, width = policy.policy.lstm_hidden_state_shape  # type: ignore[union-attr,misc]
+        layers, _, width = policy.policy.lstm_hidden_state_shape  # type: ignore[misc]
         inputs += ["state.0", "state.1", "episode_start"]
         outputs += ["state_out.0", "state_out.1"]
         example += [torch.zeros(layers, _TRACED_BATCH, width) for _ in range(2)]
@@ -145,7 +181,12 @@ def _export(graph: PolicyGraph, signature: Signature, *, dynamo: bool) -> bytes:
             buffer = io.BytesIO()
             axes = signature.batch_axes()
             torch.onnx.export(
-                graph, signature.example, buffer, dynamo=False, dynamic_axes=axes, **names
+                graph,
+                signature.example,
+                buffer,  # type: ignore[arg-type]  # The tracing exporter takes a file too.
+                dynamo=False,
+                dynamic_axes=axes,
+                **names,
             )
             return buffer.getvalue()
         batch = torch.export.Dim("batch")

@@ -58,7 +58,7 @@ class OutputStage(nn.Module):
         self.squashed = squashed
         self.bounded = isinstance(space, spaces.Box)
         if isinstance(space, spaces.Box):
-            dtype = np.result_type(np.float32, space.dtype or np.float32)
+            dtype = np.result_type(np.float32, space.low.dtype)
             self.register_buffer("low", torch.from_numpy(space.low.astype(dtype)))
             self.register_buffer("high", torch.from_numpy(space.high.astype(dtype)))
 

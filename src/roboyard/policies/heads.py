@@ -73,6 +73,7 @@ class ActorHead(Head):
     ) -> Chosen:
         """Return the action for a batch."""
         del memory
+        assert noise is not None
         actor = self.policy.actor
         features = actor.extract_features(observation, actor.features_extractor)
         latent = actor.latent_pi(features)
@@ -149,12 +150,13 @@ def _choose(policy: Any, latent: Tensor, noise: Tensor) -> Tensor:  # noqa: ANN4
     logit's probability.
     """
     distribution = policy.action_dist
-    output = policy.action_net(latent)
+    output: Tensor = policy.action_net(latent)
     if isinstance(distribution, StateDependentNoiseDistribution):
-        sampled = output + _sde_std(distribution, policy.log_std, latent) * noise
+        sampled: Tensor = output + _sde_std(distribution, policy.log_std, latent) * noise
         return torch.tanh(sampled) if distribution.bijector is not None else sampled
     if isinstance(distribution, DiagGaussianDistribution):
-        return output + policy.log_std.exp() * noise
+        std: Tensor = policy.log_std.exp()
+        return output + std * noise
     if isinstance(distribution, CategoricalDistribution):
         return torch.argmax(output + noise, dim=1)
     if isinstance(distribution, MultiCategoricalDistribution):
@@ -168,5 +170,6 @@ def _sde_std(distribution: Any, log_std: Tensor, latent: Tensor) -> Tensor:  # n
 
     Raffin & Kober 2021, eq. 4. The matrix behind it is drawn anew with each noise.
     """
-    variance = torch.mm(latent**2, distribution.get_std(log_std) ** 2)
-    return torch.sqrt(variance + distribution.epsilon)
+    variance: Tensor = torch.mm(latent**2, distribution.get_std(log_std) ** 2)
+    epsilon: float = distribution.epsilon
+    return torch.sqrt(variance + epsilon)

@@ -58,6 +58,28 @@ class NetworkSection(_Section):
     """Parameters that are the same tensor as another one, which is stored once."""
 
 
+class ParitySection(_Section):
+    """How far the ONNX graph's actions are from the network's."""
+
+    observations: int
+    """Observations of real episodes that were compared."""
+    largest_difference: float
+    """Largest difference of an action's entry; a share of the bound where that is above 1."""
+    tolerance: float
+    """What was allowed."""
+
+
+class OnnxSection(_Section):
+    """Where the ONNX graph comes from."""
+
+    opset: int
+    """Version of its operators."""
+    exporter: str
+    """What made it, with its version."""
+    parity: ParitySection
+    """How it was checked."""
+
+
 class Manifest(_Section):
     """The whole of ``bundle.json``."""
 
@@ -81,6 +103,8 @@ class Manifest(_Section):
     """The resolved config of the run."""
     provenance: dict[str, JsonValue] = {}
     """Where the policy comes from: versions, git revision, seed, steps, evaluation."""
+    onnx: OnnxSection | None = None
+    """The ONNX graph, if the bundle holds one."""
     parts: dict[str, Part] = {}
     """Every other part of the archive."""
 
@@ -91,9 +115,38 @@ def write_parts(path: Path, manifest: Manifest, parts: Mapping[str, bytes]) -> N
     Raises:
         StorageError: It cannot be written.
     """
-    digests = {name: Part(sha256=digest(content)) for name, content in parts.items()}
-    complete = manifest.model_copy(update={"parts": digests})
-    text = json.dumps(complete.model_dump(mode="json"), indent=1, allow_nan=False)
+    _write(path, manifest.model_dump(mode="json"), parts)
+
+
+def add_to_bundle(
+    source: Path,
+    target: Path,
+    parts: Mapping[str, bytes] | None = None,
+    **sections: JsonValue,
+) -> None:
+    """Write a bundle again with further parts and changed sections of its manifest.
+
+    Keys and parts that this release does not know are kept.
+
+    Args:
+        source: The bundle to start from.
+        target: Where to write; may be the same file.
+        parts: Content of further or changed parts by name.
+        sections: Sections of the manifest to set.
+
+    Raises:
+        PolicyError: The bundle is damaged.
+        StorageError: It cannot be written; an old file stays.
+    """
+    read_parts(source)
+    everything = read_archive(source)
+    value = parse_manifest(source, everything.pop(MANIFEST_PART))
+    _write(target, value | sections, everything | dict(parts or {}))
+
+
+def _write(path: Path, value: Mapping[str, JsonValue], parts: Mapping[str, bytes]) -> None:
+    digests = {name: {"sha256": digest(content)} for name, content in parts.items()}
+    text = json.dumps({**value, "parts": digests}, indent=1, allow_nan=False)
     write_archive(path, {MANIFEST_PART: text.encode(), **parts})
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import NoReturn
 
 import numpy as np
 
@@ -11,10 +12,6 @@ from roboyard.registry import suggest
 
 Observation = np.ndarray | Mapping[str, np.ndarray]
 """One array, or one for each key of a Dict observation; the batch comes first."""
-
-SLACK = 1e-5
-"""How far an entry may lie outside of its bounds, as a share of the bound (at least of 1): rounding
-to float32 moves values by about 1e-7 of themselves."""
 
 
 def as_arrays(
@@ -94,18 +91,16 @@ def _as_array(spec: ArraySpec, value: object) -> np.ndarray:
 
 
 def _check_values(spec: ArraySpec, array: np.ndarray) -> None:
-    low, high = spec.low, spec.high
-    if array.dtype.kind == "f":
-        if not np.isfinite(array).all():
-            _refuse(spec, array, ~np.isfinite(array), "is not a finite number")
-        low = low - SLACK * np.maximum(1.0, np.abs(low))
-        high = high + SLACK * np.maximum(1.0, np.abs(high))
-    outside = (array < low) | (array > high)
-    if outside.any():
-        _refuse(spec, array, outside, "is out of range")
+    low, high = spec.limits
+    # Written so that NaN, of which every comparison is false, fails too.
+    if bool(((array >= low) & (array <= high)).all()):
+        return
+    if not np.isfinite(array).all():
+        _refuse(spec, array, ~np.isfinite(array), "is not a finite number")
+    _refuse(spec, array, (array < low) | (array > high), "is out of range")
 
 
-def _refuse(spec: ArraySpec, array: np.ndarray, wrong: np.ndarray, reason: str) -> None:
+def _refuse(spec: ArraySpec, array: np.ndarray, wrong: np.ndarray, reason: str) -> NoReturn:
     row, index = divmod(int(np.argmax(wrong)), spec.size)
     entry = spec.entry(index)
     unit = f" [{entry.unit}]" if entry.unit else ""

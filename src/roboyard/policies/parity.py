@@ -117,13 +117,13 @@ def _steps(policy: LoadedPolicy, env: gymnasium.Env[Any, Any], count: int) -> It
 
 def _in_one_batch(policy: LoadedPolicy, actor: Actor, seen: list[_Step]) -> float:
     """Compare all observations at once, which shows a batch that was fixed by tracing."""
-    observations = [step.observation for step in seen]
+    arrays = [step.observation for step in seen if not isinstance(step.observation, dict)]
+    dicts = [step.observation for step in seen if isinstance(step.observation, dict)]
     batch: Observation
-    if isinstance(observations[0], Mapping):
-        keys = observations[0].keys()
-        batch = {key: np.concatenate([part[key] for part in observations]) for key in keys}
+    if dicts:
+        batch = {key: np.concatenate([part[key] for part in dicts]) for key in dicts[0]}
     else:
-        batch = np.concatenate(observations)
+        batch = np.concatenate(arrays)
     actions = actor.predict(batch)[0]
     return difference(actions, policy.predict(batch).actions, policy.action_space)
 

@@ -93,15 +93,22 @@ class RuntimePolicy:
         path = Path(path)
         content = _read(path)
         try:
-            facts = check_model(content.graph)
-            if METADATA_KEY not in facts.metadata:
-                raise PolicyError("the ONNX graph has no contract; roboyard export writes one.")
-            contract = contract_from_text(facts.metadata[METADATA_KEY])
-            session = make_session(
-                require("onnxruntime", "serve"), content.graph, contract, threads
-            )
+            return cls._build(content, threads)
         except PolicyError as error:
             raise PolicyError(f"'{path}': {error}") from error
+
+    @classmethod
+    def from_onnx(cls, graph: bytes, *, threads: int = 1) -> Self:
+        """Open the content of an exported ONNX file; as ``open`` otherwise."""
+        return cls._build(_Content(graph, _short_digest(graph)), threads)
+
+    @classmethod
+    def _build(cls, content: _Content, threads: int) -> Self:
+        facts = check_model(content.graph)
+        if METADATA_KEY not in facts.metadata:
+            raise PolicyError("the ONNX graph has no contract; roboyard export writes one.")
+        contract = contract_from_text(facts.metadata[METADATA_KEY])
+        session = make_session(require("onnxruntime", "serve"), content.graph, contract, threads)
         return cls(contract, content.version, session)
 
     @property
@@ -206,6 +213,10 @@ class _Content(NamedTuple):
     version: str
 
 
+def _short_digest(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()[:12]
+
+
 def _read(path: Path) -> _Content:
     """Return the verified graph of a bundle, or of an ONNX file, and the file's short digest."""
     if path.suffix == ".onnx":
@@ -215,7 +226,7 @@ def _read(path: Path) -> _Content:
             graph = path.read_bytes()
         except OSError as error:
             raise PolicyError(f"cannot read '{path}': {error.strerror or error}.") from error
-        return _Content(graph, hashlib.sha256(graph).hexdigest()[:12])
+        return _Content(graph, _short_digest(graph))
     parts = read_archive(path)
     if MANIFEST_PART not in parts:
         raise PolicyError(f"'{path}' is not a policy bundle: it has no {MANIFEST_PART}.")
@@ -229,7 +240,7 @@ def _read(path: Path) -> _Content:
             f"'{path}' holds no ONNX graph. Add one with: roboyard export {path} --format onnx"
         )
     # The manifest lists the digests of all parts, so its own digest stands for the whole.
-    return _Content(parts[ONNX_PART], hashlib.sha256(text).hexdigest()[:12])
+    return _Content(parts[ONNX_PART], _short_digest(text))
 
 
 def _draw(noise: Noise, batch: int, seed: int | Sequence[int | None] | None) -> np.ndarray:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import math
 from collections.abc import Mapping
@@ -22,6 +23,12 @@ _DTYPES = frozenset(
 )
 
 
+SLACK = 1e-5
+"""How far an entry may lie outside of its bounds, as a share of the bound (at least of 1): rounding
+to float32 moves values by about 1e-7 of themselves."""
+_LARGEST = float(np.finfo(np.float64).max)
+
+
 class ObservationError(PolicyError):
     """An observation does not fit the policy; the message names the entry."""
 
@@ -39,6 +46,13 @@ class EntrySpec(NamedTuple):
     """Smallest value; may be ``-inf``."""
     high: float
     """Largest value; may be ``inf``."""
+
+
+class Limits(NamedTuple):
+    """Smallest and largest values that are let through."""
+
+    low: np.ndarray
+    high: np.ndarray
 
 
 @dataclass(frozen=True)
@@ -66,6 +80,15 @@ class ArraySpec:
     def size(self) -> int:
         """Number of entries."""
         return math.prod(self.shape)
+
+    @functools.cached_property
+    def limits(self) -> Limits:
+        """Between which values are let through, of the array's shape; all of them finite."""
+        low, high = self.low, self.high
+        if self.dtype.kind == "f":
+            low = low - SLACK * np.maximum(1.0, np.abs(low))
+            high = high + SLACK * np.maximum(1.0, np.abs(high))
+        return Limits(np.maximum(low, -_LARGEST), np.minimum(high, _LARGEST))
 
     def entry(self, index: int) -> EntrySpec:
         """Return one entry; ``index`` counts in C order."""

@@ -1,0 +1,117 @@
+"""``roboyard policy``: look at, check and compare policy bundles."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+if TYPE_CHECKING:
+    from roboyard.policies.inspecting import Difference
+
+app = typer.Typer(help="Look at, check and compare policy bundles.", no_args_is_help=True)
+
+Source = Annotated[
+    Path, typer.Argument(help="Run directory or policy bundle (.zip).", show_default=False)
+]
+
+
+@app.command()
+def show(
+    source: Source,
+    as_json: Annotated[bool, typer.Option("--json", help="Print everything as JSON.")] = False,
+) -> None:
+    """Print what a policy reads, does and comes from."""
+    from roboyard.policies.bundle import PolicyBundle
+    from roboyard.policies.inspecting import entry_rows, summary
+    from roboyard.policies.loading import find_bundle
+
+    bundle = PolicyBundle.read(find_bundle(source))
+    if as_json:
+        typer.echo(json.dumps(bundle.manifest.model_dump(mode="json"), indent=2))
+        return
+    table = Table(box=None, pad_edge=False, show_header=False)
+    table.add_column(style="bold")
+    table.add_column(overflow="fold")
+    for name, value in summary(bundle).items():
+        table.add_row(name, value)
+    entries = Table(box=None, pad_edge=False)
+    for heading in ("array", "entry", "name", "unit", "low", "high"):
+        entries.add_column(heading)
+    for row in entry_rows(bundle):
+        entries.add_row(*row)
+    console = Console()
+    console.print(table)
+    console.print()
+    console.print(entries)
+
+
+@app.command()
+def verify(
+    source: Source,
+    observations: Annotated[
+        int, typer.Option("--observations", "-n", min=1, help="How many to compare.")
+    ] = 1000,
+    trust_code: Annotated[
+        bool,
+        typer.Option(
+            "--trust-code", help="Allow a bundle file to name code (module:Class) to import."
+        ),
+    ] = False,
+) -> None:
+    """Check a bundle: digests, weights, and that its ONNX graph acts as its network does.
+
+    Runs episodes of the environment that the policy was trained in. Ends with exit code 1 when
+    something is wrong.
+    """
+    from roboyard.envs.factory import make_env
+    from roboyard.evaluation.baselines import resolve_subject
+    from roboyard.policies.bundle import PolicyBundle
+    from roboyard.policies.completing import verify_graph
+    from roboyard.policies.loading import find_bundle
+
+    path = find_bundle(source)
+    bundle = PolicyBundle.read(path)
+    typer.echo(f"digests: {len(bundle.manifest.parts)} parts of '{path}' are as written")
+    trusted = trust_code or source.is_dir()
+    bundle.policy(trust_code=trusted)
+    typer.echo(f"weights: fit the {bundle.algorithm} network that the config describes")
+    if bundle.manifest.onnx is None:
+        typer.echo(f"graph: none; add one with: roboyard export {source}")
+        return
+    subject = resolve_subject(path, trust_code=trusted)
+    parity = verify_graph(
+        bundle, make_env=lambda: make_env(subject.env), count=observations, trust_code=trusted
+    )
+    typer.echo(
+        f"graph: largest difference {parity.largest_difference:.2g} "
+        f"on {parity.observations} observations of {subject.env.id}"
+    )
+
+
+@app.command()
+def diff(first: Source, second: Source) -> None:
+    """Print in what two policies differ; ends with exit code 1 when they do."""
+    from roboyard.policies.bundle import PolicyBundle
+    from roboyard.policies.inspecting import differences
+    from roboyard.policies.loading import find_bundle
+
+    found = differences(*(PolicyBundle.read(find_bundle(path)) for path in (first, second)))
+    if not found:
+        typer.echo("the policies do not differ")
+        return
+    Console().print(_table(found))
+    raise typer.Exit(1)
+
+
+def _table(found: list[Difference]) -> Table:
+    table = Table(box=None, pad_edge=False)
+    for heading in ("where", "first", "second"):
+        table.add_column(heading, overflow="fold")
+    for row in found:
+        table.add_row(*row)
+    return table
