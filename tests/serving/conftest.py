@@ -46,22 +46,40 @@ def _value(name: str, shape: Sequence[object]) -> onnx.ValueInfoProto:
     return helper.make_tensor_value_info(name, TensorProto.FLOAT, list(shape))
 
 
-def linear(path: Path, *, bias: float = 0.0, name: str = "cartpole") -> Path:
-    """Write a policy whose action is the sum of its two entries and ``bias``, within ±1."""
+def linear(path: Path, *, bias: float = 0.0, name: str = "cartpole", layers: int = 0) -> Path:
+    """Write a policy whose action is the sum of its two entries and ``bias``, within ±1.
+
+    Args:
+        path: The file.
+        bias: Tells versions apart.
+        name: The policy's name.
+        layers: Multiplications by a large identity, which take time.
+    """
     weights = numpy_helper.from_array(np.ones((2, 1), np.float32), "w")
     offset = numpy_helper.from_array(np.full(1, bias, np.float32), "b")
     low = numpy_helper.from_array(np.float32(-1), "low")
     high = numpy_helper.from_array(np.float32(1), "high")
     nodes = [
         helper.make_node("Gemm", ["observation", "w", "b"], ["raw"]),
-        helper.make_node("Clip", ["raw", "low", "high"], ["action"]),
+        helper.make_node("Clip", ["raw", "low", "high"], ["clipped"]),
+        helper.make_node("MatMul", ["clipped", "wide"], ["h0"]),
+        *(helper.make_node("MatMul", [f"h{i}", "eye"], [f"h{i + 1}"]) for i in range(layers)),
+        helper.make_node("MatMul", [f"h{layers}", "narrow"], ["action"]),
+    ]
+    width = 1024 if layers else 1
+    first = np.zeros((1, width), np.float32)
+    first[0, 0] = 1
+    ballast = [
+        numpy_helper.from_array(first, "wide"),
+        numpy_helper.from_array(first.T.copy(), "narrow"),
+        numpy_helper.from_array(np.eye(width, dtype=np.float32), "eye"),
     ]
     graph = helper.make_graph(
         nodes,
         "policy",
         [_value("observation", ["batch", 2])],
         [_value("action", ["batch", 1])],
-        [weights, offset, low, high],
+        [weights, offset, low, high, *ballast],
     )
     observation = _array(
         "",
@@ -75,17 +93,19 @@ def linear(path: Path, *, bias: float = 0.0, name: str = "cartpole") -> Path:
     return _save(path, graph, {"name": name, "observations": [observation], "action": action})
 
 
-def counting(path: Path) -> Path:
-    """Write a recurrent policy whose action is the sum of all observations of the episode."""
+def counting(path: Path, *, gain: float = 1.0) -> Path:
+    """Write a recurrent policy: action = gain times the sum of the episode's observations."""
     nodes = [
         helper.make_node("Sub", ["one", "episode_start"], ["kept"]),
         helper.make_node("Unsqueeze", ["kept", "axes"], ["kept_column"]),
         helper.make_node("Mul", ["state.0", "kept_column"], ["before"]),
         helper.make_node("Add", ["before", "observation"], ["state_out.0"]),
-        helper.make_node("Squeeze", ["state_out.0", "first"], ["action"]),
+        helper.make_node("Squeeze", ["state_out.0", "first"], ["sum"]),
+        helper.make_node("Mul", ["sum", "gain"], ["action"]),
     ]
     constants = [
         numpy_helper.from_array(np.float32(1), "one"),
+        numpy_helper.from_array(np.float32(gain), "gain"),
         numpy_helper.from_array(np.array([1], np.int64), "axes"),
         numpy_helper.from_array(np.array([0], np.int64), "first"),
     ]

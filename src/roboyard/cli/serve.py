@@ -7,45 +7,54 @@ from typing import Annotated
 
 import typer
 
+_BUNDLES_HELP = "Bundle file or run directory, also in s3://. Bundles of one name are versions."
 _WATCH_HELP = "Folder or s3://bucket/prefix whose bundles are loaded and reloaded; repeatable."
 _SPLIT_HELP = "Shares of a policy's bundles in their order, such as walker=90,10; repeatable."
 _TOKEN_HELP = "File with bearer tokens, one a line; or set ROBOYARD_SERVE_TOKEN."
 
+Bundles = Annotated[
+    list[str] | None,
+    typer.Argument(metavar="[[NAME=]BUNDLE]...", help=_BUNDLES_HELP, show_default=False),
+]
+Host = Annotated[str, typer.Option("--host", help="Address to listen on.")]
+Port = Annotated[int, typer.Option("--port", "-p", help="Port; 0 takes a free one.")]
+Watch = Annotated[list[str] | None, typer.Option("--watch", help=_WATCH_HELP)]
+WatchInterval = Annotated[
+    float, typer.Option("--watch-interval", help="Time between two looks [s].")
+]
+Split = Annotated[list[str] | None, typer.Option("--split", help=_SPLIT_HELP)]
+TokenFile = Annotated[Path | None, typer.Option("--token-file", help=_TOKEN_HELP)]
+MaxBatch = Annotated[
+    int, typer.Option("--max-batch", help="Most observations put through the network together.")
+]
+MaxWait = Annotated[
+    float, typer.Option("--max-wait-ms", help="How long an idle network waits for a batch [ms].")
+]
+MaxRequest = Annotated[int, typer.Option("--max-request-bytes", help="Longest request [bytes].")]
+RateLimit = Annotated[
+    float, typer.Option("--rate-limit", help="Requests per second and client; 0 is unlimited.")
+]
+DrainDelay = Annotated[
+    float, typer.Option("--drain-delay", help="Time between SIGTERM and closing the port [s].")
+]
+AccessLog = Annotated[bool, typer.Option("--access-log", help="Log every request.")]
+
 
 def serve(
-    bundles: Annotated[
-        list[str] | None,
-        typer.Argument(
-            metavar="[[NAME=]BUNDLE]...",
-            help="Bundle file or run directory, also in s3://. Bundles of one name are versions.",
-            show_default=False,
-        ),
-    ] = None,
+    bundles: Bundles = None,
     *,
-    host: Annotated[str, typer.Option("--host", help="Address to listen on.")] = "127.0.0.1",
-    port: Annotated[int, typer.Option("--port", "-p", help="Port; 0 takes a free one.")] = 8080,
-    watch: Annotated[list[str] | None, typer.Option("--watch", help=_WATCH_HELP)] = None,
-    watch_interval: Annotated[
-        float, typer.Option("--watch-interval", help="Time between two looks [s].")
-    ] = 2.0,
-    split: Annotated[list[str] | None, typer.Option("--split", help=_SPLIT_HELP)] = None,
-    token_file: Annotated[Path | None, typer.Option("--token-file", help=_TOKEN_HELP)] = None,
-    max_batch: Annotated[
-        int, typer.Option("--max-batch", help="Observations put through the network together.")
-    ] = 64,
-    max_wait_ms: Annotated[
-        float, typer.Option("--max-wait-ms", help="How long an idle network waits for a batch.")
-    ] = 0.0,
-    max_request_bytes: Annotated[
-        int, typer.Option("--max-request-bytes", help="Longest request.")
-    ] = 16 * 2**20,
-    rate_limit: Annotated[
-        float, typer.Option("--rate-limit", help="Requests per second and client; 0 is unlimited.")
-    ] = 0.0,
-    drain_delay: Annotated[
-        float, typer.Option("--drain-delay", help="Time between SIGTERM and closing the port [s].")
-    ] = 0.0,
-    access_log: Annotated[bool, typer.Option("--access-log", help="Log every request.")] = False,
+    host: Host = "127.0.0.1",
+    port: Port = 8080,
+    watch: Watch = None,
+    watch_interval: WatchInterval = 2.0,
+    split: Split = None,
+    token_file: TokenFile = None,
+    max_batch: MaxBatch = 64,
+    max_wait_ms: MaxWait = 0.0,
+    max_request_bytes: MaxRequest = 16 * 2**20,
+    rate_limit: RateLimit = 0.0,
+    drain_delay: DrainDelay = 0.0,
+    access_log: AccessLog = False,
 ) -> None:
     """Serve policies over HTTP and WebSocket until SIGTERM or Ctrl-C.
 

@@ -10,6 +10,7 @@ import time
 from types import TracebackType
 from typing import TYPE_CHECKING, NamedTuple, Self
 from urllib.parse import quote, urlsplit
+from weakref import WeakSet
 
 import numpy as np
 from pydantic import JsonValue
@@ -99,6 +100,7 @@ class Client:
         self._timeout_s = timeout_s
         self._retries = retries
         self._local = threading.local()
+        self._connections: WeakSet[_Line] = WeakSet()
 
     def act(
         self,
@@ -169,11 +171,9 @@ class Client:
         )
 
     def close(self) -> None:
-        """Close this thread's connection; the client can be used again."""
-        connection = getattr(self._local, "connection", None)
-        if connection is not None:
+        """Close the connections of all threads; the client can be used again."""
+        for connection in list(self._connections):
             connection.close()
-            self._local.connection = None
 
     def __enter__(self) -> Self:
         """Return the client."""
@@ -207,7 +207,7 @@ class Client:
                 answer = self._once(method, path, body, headers, left)
             except (OSError, http.client.HTTPException) as error:
                 reason = str(error) or type(error).__name__
-                self.close()
+                self._connection(left).close()
             else:
                 if answer.status == 200:
                     return answer.body
@@ -240,6 +240,7 @@ class Client:
             kind = _SecureLine if is_secure else _Line
             connection = kind(parts.hostname or "", parts.port, timeout=timeout_s)
             self._local.connection = connection
+            self._connections.add(connection)
         connection.timeout = timeout_s
         if connection.sock is not None:
             connection.sock.settimeout(timeout_s)
