@@ -4,21 +4,65 @@ The engine keeps the contact points of each pair of links from step to step. Whe
 one collision shape, saved states hold these points and restoring is exact. When a link has
 several shapes, the engine keeps one set of points for each shape but restores only the first set:
 the restored world then drifts away from the one that was saved, and, worse, what it does depends
-on contacts from before the restoring. :func:`forget_contacts` cures the second; for the first,
+on contacts from before the restoring. :class:`ContactMemory` cures the second; for the first,
 ``BaseRobotEnv`` repeats the episode's actions instead.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import struct
+from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from pathlib import Path
+from typing import NamedTuple
 from xml.etree import ElementTree
 
+from roboyard.errors import SimulationError
 from roboyard.sim.engine import pybullet
+from roboyard.sim.snapshot import engine_state
 
-_FAR = 1000.0
-"""Distance at which bodies are certainly apart [m]."""
+
+class CollisionFilter(NamedTuple):
+    """Which other links a link touches: those whose group is in its mask, and the reverse."""
+
+    body: int
+    """The body."""
+    link: int
+    """The link; -1 is the base."""
+    group: int
+    """Groups it belongs to, one bit each."""
+    mask: int
+    """Groups it touches."""
+
+
+class ContactMemory:
+    """Drops the engine's memory of contacts, in worlds where restoring would leave a part of it."""
+
+    def __init__(self) -> None:
+        """Expect a world without bodies."""
+        self.is_exact = True
+        """Whether restoring a saved state restores all contacts."""
+        self._bodies: tuple[int, ...] = ()
+        self._filters: tuple[CollisionFilter, ...] = ()
+
+    def expect(self, file: Path) -> None:
+        """Learn that the bodies of a URDF or MJCF file were loaded."""
+        self.is_exact = self.is_exact and not has_compound_links(file)
+
+    def forget(self, client: int, bodies: Sequence[int]) -> None:
+        """Drop all contacts of ``bodies``, all there are, if that is needed; then restore a state.
+
+        Setting a link's collision filter, even to what it was, makes the engine drop every pair
+        that the link is in, with its points, be it with another body or with its own. Links are
+        taken in the order of loading, which decides the order in which pairs are solved.
+        """
+        if self.is_exact:
+            return
+        if self._bodies != tuple(bodies):
+            self._filters = read_filters(client, bodies)
+            self._bodies = tuple(bodies)
+        for body, link, group, mask in self._filters:
+            pybullet.setCollisionFilterGroupMask(body, link, group, mask, client)
 
 
 def has_compound_links(file: Path) -> bool:
@@ -35,23 +79,60 @@ def has_compound_links(file: Path) -> bool:
     )
 
 
-def forget_contacts(client: int, bodies: Iterable[int]) -> None:
-    """Let the engine drop all contacts between ``bodies``; a restore must follow.
+# Where a saved state keeps what is wanted here: a header, then chunks of a code, a length,
+# the address of what was saved, two more numbers, and the content.
+_HEADER = b"BULLETd-v"  # double precision, 64 bits, little-endian
+_HEADER_SIZE = 12
+_CHUNK = struct.Struct("<4sIqii")
+_LINK = b"MBLC"
+_LINK_FIELDS = struct.Struct("<492x ii 4x q i 4x")  # group, mask, address of the body, link
 
-    Contacts of a body with itself stay.
+
+def read_filters(client: int, bodies: Sequence[int]) -> tuple[CollisionFilter, ...]:
+    """Return the collision filters of all links, in the order of loading.
+
+    The engine tells them nowhere but in its saved states.
+
+    Args:
+        client: The engine's client.
+        bodies: All of its bodies, in the order of loading.
+
+    Raises:
+        SimulationError: This build of the engine writes saved states of another form.
     """
-    for body in bodies:
-        is_static = not pybullet.getNumJoints(body, client) and not _base_mass(client, body)
-        if not is_static:
-            pybullet.resetBasePositionAndOrientation(
-                body, (0.0, 0.0, _FAR * (body + 1)), (0.0, 0.0, 0.0, 1.0), client
-            )
-    pybullet.performCollisionDetection(client)
+    state = engine_state(client)
+    if not state.startswith(_HEADER):
+        raise _unknown_form(state[:_HEADER_SIZE].decode(errors="replace"))
+    numbers: dict[int, int] = {}
+    filters = []
+    for content in _links(state):
+        group, mask, address, link = _LINK_FIELDS.unpack(content)
+        number = numbers.setdefault(address, len(numbers))
+        filters.append((number, link, group, mask))
+    if len(numbers) != len(bodies):
+        raise _unknown_form(f"{len(numbers)} bodies instead of {len(bodies)}")
+    return tuple(CollisionFilter(bodies[number], *rest) for number, *rest in filters)
 
 
-def _base_mass(client: int, body: int) -> float:
-    mass: float = pybullet.getDynamicsInfo(body, -1, client)[0]
-    return mass
+def _links(state: bytes) -> Iterator[bytes]:
+    """Return the records of links in a saved state."""
+    position = _HEADER_SIZE
+    while position + _CHUNK.size <= len(state):
+        code, size, *_ = _CHUNK.unpack_from(state, position)
+        position += _CHUNK.size
+        if code == _LINK:
+            if size != _LINK_FIELDS.size:
+                raise _unknown_form(f"links of {size} bytes")
+            yield state[position : position + size]
+        position += size
+
+
+def _unknown_form(what: str) -> SimulationError:
+    return SimulationError(
+        f"saved states of this build of PyBullet have a form that is not known ({what}), so "
+        "contacts of links with several collision shapes cannot be dropped at a reset. Install "
+        "PyBullet 3.2.7, or give each link one shape."
+    )
 
 
 def _num_shapes(file: Path, collision: ElementTree.Element) -> int:

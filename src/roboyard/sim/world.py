@@ -13,7 +13,7 @@ from roboyard.errors import SimulationError
 from roboyard.sim.bodies import BaseState, JointInfo, read_base, read_joints, signature
 from roboyard.sim.camera import Camera, Picture, take_picture
 from roboyard.sim.connection import connect
-from roboyard.sim.contacts import forget_contacts, has_compound_links
+from roboyard.sim.contacts import ContactMemory
 from roboyard.sim.control import Motors, Numbers, as_list
 from roboyard.sim.dynamics import Dynamics, DynamicsLog
 from roboyard.sim.engine import EngineError, data_path, pybullet
@@ -60,7 +60,7 @@ class World:
         self._dynamics = DynamicsLog()
         self._signatures: dict[int, list[str]] = {}
         self._saves: dict[int, Settings] = {}
-        self._has_compounds = False
+        self._contacts = ContactMemory()
         self.client = connect(self.config)
         self.set_gravity(self.config.gravity)
 
@@ -90,7 +90,7 @@ class World:
         It does unless a link has several collision shapes; see ``sim.contacts``. What a restored
         world does depends on the saved state alone in any case.
         """
-        return not self._has_compounds
+        return self._contacts.is_exact
 
     def close(self) -> None:
         """Give everything back to the system; closing twice does no harm."""
@@ -149,7 +149,7 @@ class World:
         with self._engine(f"'{path}' cannot be loaded") as client:
             file = find_description(path)
             body = load_urdf(client, file, position, orientation, fixed_base, scale, flags)
-            self._has_compounds |= has_compound_links(file)
+            self._contacts.expect(file)
             self._adopt(body)
             return body
 
@@ -163,7 +163,7 @@ class World:
         with self._engine(f"'{path}' cannot be loaded") as client:
             file = find_description(path)
             bodies = load_mjcf(client, file, flags)
-            self._has_compounds |= has_compound_links(file)
+            self._contacts.expect(file)
             for body in bodies:
                 self._adopt(body)
             return bodies
@@ -366,8 +366,7 @@ class World:
             self.set_gravity(saved.gravity)
         self._dynamics.restore(self.client, saved.dynamics)
         self._motors.restore(self.client, saved.motors)
-        if self._has_compounds:
-            forget_contacts(self.client, self._signatures)
+        self._contacts.forget(self.client, self.bodies)
 
     def snapshot(self) -> bytes:
         """Return the state as bytes, good in any process that loads the same bodies."""
