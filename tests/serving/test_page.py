@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import shutil
+import signal
 import subprocess
 import urllib.request
 from collections.abc import Iterator
@@ -44,6 +46,7 @@ class Browser:
             stdout=subprocess.DEVNULL,
             stderr=subprocess.PIPE,
             text=True,
+            start_new_session=True,  # What is called chromium may be a script that starts it.
         )
         assert self._process.stderr is not None
         self._stack = ExitStack()
@@ -101,7 +104,7 @@ class Browser:
         self._stack.close()
 
     def _end(self) -> None:
-        self._process.terminate()
+        os.killpg(self._process.pid, signal.SIGKILL)
         self._process.wait()
         assert self._process.stderr is not None
         self._process.stderr.close()
