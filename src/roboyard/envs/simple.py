@@ -78,6 +78,13 @@ class SimpleRobotEnv(BaseRobotEnv[Floats32, Floats32]):
     - v0: first version.
     """
 
+    observation_names = (
+        "cart position [m]",
+        "cart velocity [m/s]",
+        "pole angle [rad]",
+        "pole rate [rad/s]",
+    )
+    action_names = ("force [10 N]",)
     camera = Camera(target=(0.0, 0.0, 0.85), distance=5.2, yaw=0.0, pitch=-8.0)
 
     def __init__(

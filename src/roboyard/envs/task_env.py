@@ -82,7 +82,9 @@ class TaskEnv(BaseRobotEnv[Observation, Floats]):
         task = self.task
         self.scene: Scene = load_scene(self.world, task)
         self.robot = self.scene.robot
-        setup = TermSetup(self.robot, self.control_period)
+        setup = TermSetup(
+            self.robot, self.control_period, tuple(task.objects), tuple(task.commands)
+        )
         self.observations = ObservationManager(task.observations, setup, task.clip_observations)
         self.rewards = RewardManager(task.rewards, setup)
         self.terminations = TerminationManager(task.terminations, setup)
@@ -112,6 +114,21 @@ class TaskEnv(BaseRobotEnv[Observation, Floats]):
             "terminations": self.terminations.terms,
             "events": self.events.terms,
         }
+
+    @property
+    def observation_names(self) -> dict[str, tuple[str, ...]] | tuple[str, ...]:
+        """What each entry of an observation is, such as ``height [m]``; by group if several."""
+        groups = self.observations.entries()
+        names = {
+            group: tuple(f"{e.name} [{e.unit}]" if e.unit else e.name for e in entries)
+            for group, entries in groups.items()
+        }
+        return names if len(names) > 1 else next(iter(names.values()))
+
+    @property
+    def action_names(self) -> tuple[str, ...]:
+        """Joint that each entry of the action drives."""
+        return self.robot.action_names
 
     def _reset(self, options: Mapping[str, Any]) -> None:
         del options  # Unused.

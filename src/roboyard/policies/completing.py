@@ -18,6 +18,8 @@ from roboyard.policies.manifest import add_to_bundle
 from roboyard.policies.parts import ONNX_PART
 
 if TYPE_CHECKING:
+    from roboyard.policies.exporter import Exported
+    from roboyard.policies.loaded import LoadedPolicy
     from roboyard.policies.parity import Parity
 
 Format = Literal["onnx", "torchscript"]
@@ -48,6 +50,7 @@ def export(
     make_env: MakeEnv,
     form: Format = "onnx",
     output: str | Path | None = None,
+    observations: int = 1000,
     trust_code: bool = False,
 ) -> Export:
     """Make a graph of a bundle's policy, compare it with the policy, and write it.
@@ -59,6 +62,7 @@ def export(
         output: For ``onnx`` by default the bundle itself, which gets the graph as a part; a name
             that ends in ``.zip`` makes another bundle, any other name a graph alone. For
             ``torchscript`` by default a ``.pt`` file beside the bundle.
+        observations: How many observations of real episodes to compare.
         trust_code: As for ``PolicyBundle.policy``.
 
     Raises:
@@ -77,7 +81,9 @@ def export(
     try:
         read = PolicyBundle.read(path)
         contract = complete_contract(read.contract, env, read.observation_space, read.action_space)
-        return _export(read.with_contract(contract), env, form, target, trust_code=trust_code)
+        policy = read.policy(trust_code=trust_code)
+        read = read.with_contract(contract)
+        return _write(read, _checked_graph(read, policy, env, form, observations), form, target)
     finally:
         env.close()
 
@@ -147,39 +153,49 @@ def verify_graph(
         env.close()
 
 
-def _export(
+class _Graph(NamedTuple):
+    exported: Exported
+    parity: Parity
+
+
+def _checked_graph(
     bundle: PolicyBundle,
+    policy: LoadedPolicy,
     env: gymnasium.Env[Any, Any],
     form: Format,
-    target: Path,
-    *,
-    trust_code: bool,
-) -> Export:
+    observations: int,
+) -> _Graph:
     from roboyard.policies import exporter
     from roboyard.policies.parity import check_parity
-    from roboyard.storage.atomic import write_bytes
 
-    policy = bundle.policy(trust_code=trust_code)
     if form == "torchscript":
         exported = exporter.export_torchscript(bundle, policy)
-        parity = check_parity(policy, exporter.TorchScriptPolicy(exported.content), env)
-    else:
-        from roboyard.policies.runtime import RuntimePolicy
+        actor = exporter.TorchScriptPolicy(exported.content)
+        return _Graph(exported, check_parity(policy, actor, env, observations))
+    from roboyard.policies.runtime import RuntimePolicy
 
-        exported = exporter.export_onnx(bundle, policy)
-        parity = check_parity(policy, RuntimePolicy.from_onnx(exported.content), env)
+    exported = exporter.export_onnx(bundle, policy)
+    runtime = RuntimePolicy.from_onnx(exported.content)
+    return _Graph(exported, check_parity(policy, runtime, env, observations))
+
+
+def _write(bundle: PolicyBundle, graph: _Graph, form: Format, target: Path) -> Export:
+    from roboyard.policies.exporter import OPSET
+    from roboyard.storage.atomic import write_bytes
+
+    content, exporter = graph.exported
     if form == "onnx" and target.suffix == ".zip":
         facts: dict[str, JsonValue] = {
-            "opset": exporter.OPSET,
-            "exporter": exported.exporter,
-            "parity": dict(parity._asdict()),
+            "opset": OPSET,
+            "exporter": exporter,
+            "parity": dict(graph.parity._asdict()),
         }
-        parts = {ONNX_PART: exported.content}
-        add_to_bundle(bundle.path, target, parts, onnx=facts, contract=_json(bundle.contract))
+        contract = _json(bundle.contract)
+        add_to_bundle(bundle.path, target, {ONNX_PART: content}, onnx=facts, contract=contract)
     else:
-        write_bytes(target, exported.content)
-    size = len(exported.content)
-    return Export(target, parity.observations, parity.largest_difference, exported.exporter, size)
+        write_bytes(target, content)
+    parity = graph.parity
+    return Export(target, parity.observations, parity.largest_difference, exporter, len(content))
 
 
 def _json(contract: PolicyContract) -> JsonValue:

@@ -138,5 +138,7 @@ def _flat(value: JsonValue, prefix: str = "") -> dict[str, JsonValue]:
 
 
 def _shown(value: JsonValue) -> str:
+    if value is None:
+        return _ABSENT
     text = value if isinstance(value, str) else json.dumps(value)
     return text if len(text) <= 200 else f"{text[:200]}..."

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import functools
 from types import ModuleType
 from typing import Any
 
@@ -21,6 +23,9 @@ _TYPES = {
     },
 }
 _ERRORS_ONLY = 4
+MEMORY_LIMIT = 2 * 1024**3
+"""Memory [bytes] that the graphs of a process may take together: a small file can describe an
+array of any size, as the product of a column and a row."""
 
 
 def make_session(runtime: ModuleType, graph: bytes, contract: Contract, threads: int) -> Any:  # noqa: ANN401
@@ -40,6 +45,8 @@ def make_session(runtime: ModuleType, graph: bytes, contract: Contract, threads:
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
     options.log_severity_level = _ERRORS_ONLY
+    _limit_memory(runtime)
+    options.add_session_config_entry("session.use_env_allocators", "1")
     try:
         session = runtime.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
     except Exception as error:  # onnxruntime has no common base class of its errors.
@@ -47,6 +54,17 @@ def make_session(runtime: ModuleType, graph: bytes, contract: Contract, threads:
         raise PolicyError(f"onnxruntime refuses the ONNX graph: {reason}") from error
     _check_form(session, contract)
     return session
+
+
+@functools.cache
+def _limit_memory(runtime: ModuleType) -> None:
+    """Give the process's graphs one arena of limited size; once, since it cannot be replaced."""
+    place = runtime.OrtMemoryInfo(
+        "Cpu", runtime.OrtAllocatorType.ORT_ARENA_ALLOCATOR, 0, runtime.OrtMemType.DEFAULT
+    )
+    settings = {"max_mem": MEMORY_LIMIT, "arena_extend_strategy": 1}  # As much as is asked for.
+    with contextlib.suppress(Exception):  # The program has set up an arena of its own.
+        runtime.create_and_register_allocator(place, runtime.OrtArenaCfg(settings))
 
 
 def _check_form(session: Any, contract: Contract) -> None:  # noqa: ANN401

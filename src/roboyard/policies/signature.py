@@ -6,7 +6,7 @@ import functools
 import json
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 import numpy as np
@@ -120,9 +120,9 @@ class Contract:
     """Name of the experiment that trained it."""
     algorithm: str
     """Algorithm that trained it."""
-    observations: dict[str, ArraySpec]
+    observations: dict[str, ArraySpec] = field(compare=False)
     """By key of a Dict observation; under the empty key where it is one array."""
-    action: ArraySpec
+    action: ArraySpec = field(compare=False)
     """The action."""
     control_period_s: float | None
     """Time between two actions [s], where it is known."""
