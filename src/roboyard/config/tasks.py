@@ -6,11 +6,22 @@ Each list is a mapping from a name of your choice to a term, so that an override
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import Field, FiniteFloat, JsonValue, NonNegativeFloat, PositiveFloat, PositiveInt
+from pydantic import (
+    Field,
+    FiniteFloat,
+    JsonValue,
+    NonNegativeFloat,
+    NonNegativeInt,
+    PositiveFloat,
+    PositiveInt,
+    model_validator,
+)
 
 from roboyard.config.base import Record
+from roboyard.config.distributions import Distribution, smallest
+from roboyard.config.grounds import GroundConfig
 from roboyard.config.robots import RobotSpec, Vector3
 
 TermName = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_]*$")]
@@ -26,6 +37,33 @@ class TermConfig(Record):
     """The term's parameters."""
 
 
+class ChannelConfig(Record):
+    """What happens to numbers on their way from a sensor, or to a motor.
+
+    In this order, in each control step: bias, noise, quantisation, delay, drops.
+    """
+
+    bias: Distribution = 0.0
+    """Added to every entry; drawn for each at the reset, in the unit of the numbers."""
+    noise: Distribution = 0.0
+    """Added to every entry; drawn anew in each control step, in the unit of the numbers."""
+    quantization: NonNegativeFloat = 0.0
+    """Round to multiples of this, in the unit of the numbers; 0 for not at all."""
+    delay_steps: Distribution = 0
+    """Age of what arrives, in control steps; drawn at the reset and rounded."""
+    drop: Annotated[float, Field(ge=0.0, lt=1.0)] = 0.0
+    """Probability that nothing arrives in a control step, so that the last values stay."""
+
+    @model_validator(mode="after")
+    def _no_future(self) -> Self:
+        if smallest(self.delay_steps) < 0:
+            raise ValueError(
+                "delay_steps can be negative here; give a distribution from 0 up, such as "
+                "{type: uniform, low: 0, high: 2}"
+            )
+        return self
+
+
 class ObservationTermConfig(TermConfig):
     """A part of the observation."""
 
@@ -33,6 +71,8 @@ class ObservationTermConfig(TermConfig):
     """Key in a dictionary observation; with one group only, the observation is an array."""
     scale: FiniteFloat = 1.0
     """Factor on the term's values."""
+    sensor: ChannelConfig | None = None
+    """Imperfections of the measurement, before ``scale``; by default there are none."""
 
 
 class RewardTermConfig(TermConfig):
@@ -45,8 +85,8 @@ class RewardTermConfig(TermConfig):
 class TerminationTermConfig(TermConfig):
     """A reason for an episode to end."""
 
-    kind: Literal["failure", "success"] = "failure"
-    """Whether the episode ended badly or well."""
+    kind: Literal["failure", "success", "truncation"] = "failure"
+    """Whether the episode ended badly, well, or was cut off (as by a time limit)."""
 
 
 class EventConfig(TermConfig):
@@ -56,6 +96,51 @@ class EventConfig(TermConfig):
     """At the start of each episode, or every now and then within it."""
     interval_s: tuple[PositiveFloat, PositiveFloat] | None = None
     """Shortest and longest time between two occurrences [s], for ``on: interval``."""
+
+
+class CommandConfig(TermConfig):
+    """What the robot is asked to do: drawn at the reset, and again every now and then."""
+
+
+class CurriculumConfig(Record):
+    """A number of the task that changes as training goes on.
+
+    A level runs from 0 to 1; the number is ``start`` at level 0 and ``end`` at level 1. It changes
+    at resets only. Each copy of the environment counts for itself.
+    """
+
+    target: str = Field(min_length=1)
+    """Place of the number in the task, such as ``rewards.action_rate.weight`` or
+    ``events.push.params.speed.high``."""
+    start: FiniteFloat
+    """The number at level 0."""
+    end: FiniteFloat
+    """The number at level 1."""
+    by: Literal["steps", "success"] = "steps"
+    """Whether the level rises with control steps, or with how well episodes went."""
+    steps: tuple[NonNegativeInt, PositiveInt] = (0, 100_000)
+    """For ``by: steps``: control steps of this copy at which the level is 0, and 1."""
+    measure: str = "success"
+    """For ``by: success``: ``success``, the episode's ``length`` as a share of its limit, or
+    ``rewards.NAME``, that term's mean value in a control step, before its weight."""
+    episodes: PositiveInt = 1
+    """For ``by: success``: episodes whose measures are averaged before the level changes."""
+    raise_above: FiniteFloat = 0.8
+    """For ``by: success``: the level rises where the mean is above this."""
+    lower_below: FiniteFloat = 0.4
+    """For ``by: success``: the level falls where the mean is below this."""
+    step: Annotated[float, Field(gt=0.0, le=1.0)] = 0.1
+    """For ``by: success``: how far the level rises or falls."""
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Self:
+        if self.steps[0] >= self.steps[1]:
+            raise ValueError(f"steps are reversed: {self.steps[0]} is not below {self.steps[1]}")
+        if self.lower_below > self.raise_above:
+            raise ValueError(
+                f"lower_below {self.lower_below} is above raise_above {self.raise_above}"
+            )
+        return self
 
 
 class WorldSettings(Record):
@@ -71,17 +156,6 @@ class WorldSettings(Record):
     """Iterations of the constraint solver in each physics step."""
     contact_erp: Annotated[float, Field(gt=0.0, le=1.0)] | None = None
     """Error reduction of contacts per step; by default the engine's."""
-
-
-class GroundConfig(Record):
-    """What the robot stands on."""
-
-    type: Literal["none", "plane", "stadium"] = "plane"
-    """Nothing; a plane; or the plane of PyBullet's locomotion environments."""
-    friction: NonNegativeFloat | None = None
-    """Friction coefficient; by default the description's."""
-    restitution: Annotated[float, Field(ge=0.0, le=1.0)] | None = None
-    """Bounciness, 0 to 1; by default the description's."""
 
 
 class ObjectConfig(Record):
@@ -108,6 +182,10 @@ class TaskConfig(Record):
     """Engine calls per control step."""
     max_episode_steps: PositiveInt | None = 1000
     """Control steps after which an episode is cut off; null for never."""
+    acting: ChannelConfig | None = None
+    """Imperfections between the action and the actuators, on entries in [-1, 1]."""
+    commands: dict[TermName, CommandConfig] = Field(default={})
+    """What the robot is asked to do, in the order of drawing."""
     observations: dict[TermName, ObservationTermConfig] = Field(min_length=1)
     """Parts of the observation."""
     clip_observations: PositiveFloat | None = None
@@ -118,3 +196,5 @@ class TaskConfig(Record):
     """Reasons for an episode to end, besides its length."""
     events: dict[TermName, EventConfig] = Field(default={})
     """Initial state and randomisation, in the order in which they happen."""
+    curricula: dict[TermName, CurriculumConfig] = Field(default={})
+    """Numbers that change as training goes on."""

@@ -7,7 +7,7 @@ for whatever the engine forgets after it (torques) or has to be computed anew (P
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
@@ -29,6 +29,10 @@ class Actuator(ABC):
 
     unit: ClassVar[str]
     """Unit of what an action becomes."""
+    knows_torques: ClassVar[bool] = False
+    """Whether ``torques`` are known; else the engine's motors have them."""
+    RANDOMIZED: ClassVar[tuple[str, ...]] = ("scale", "offset", "effort_limit")
+    """Arrays that randomisation may change between :meth:`restore_nominal` calls."""
 
     def __init__(self, robot: Robot, config: ActuatorConfig, where: str) -> None:
         """Resolve names and numbers; ``where`` is the place for messages."""
@@ -48,9 +52,31 @@ class Actuator(ABC):
         self._robot = robot
         self._where = where
 
+    def keep_nominal(self) -> None:
+        """Take the present numbers for nominal; called once the spec is resolved."""
+        self._nominal = {name: getattr(self, name).copy() for name in self.RANDOMIZED}
+
+    def restore_nominal(self) -> None:
+        """Undo every randomisation of gains, limits, scales and offsets."""
+        for name, values in self._nominal.items():
+            getattr(self, name)[:] = values
+
+    def get_state(self) -> dict[str, Floats]:
+        """Return the numbers that randomisation may have changed."""
+        return {name: getattr(self, name).copy() for name in self.RANDOMIZED}
+
+    def set_state(self, state: Mapping[str, Floats]) -> None:
+        """Take over what :meth:`get_state` returned."""
+        for name in self.RANDOMIZED:
+            getattr(self, name)[:] = state[name]
+
+    def strengthen(self, factors: Floats) -> None:
+        """Multiply what the motors give, and the most that they can give, shape (joints,)."""
+        self.effort_limit *= factors
+
     def _offset(self, robot: Robot, where: str) -> Floats:
         if self.config.offset == "initial":
-            initial: Floats = robot.initial_positions[self.indices]
+            initial: Floats = robot.initial_positions[self.indices].copy()
             return initial
         return per_joint(self.config.offset, self.names, f"{where}.offset")
 
@@ -81,6 +107,7 @@ class TorqueActuator(Actuator):
     """Actions are torques."""
 
     unit = "N m"
+    knows_torques = True
 
     def __init__(self, robot: Robot, config: ActuatorConfig, where: str) -> None:
         """Bind the engine call."""
@@ -91,6 +118,13 @@ class TorqueActuator(Actuator):
         if config.single_precision:
             self._is_plain = False
             self.scale = self.scale.astype(np.float32).astype(np.float64)
+        self.keep_nominal()
+
+    def strengthen(self, factors: Floats) -> None:
+        """Multiply torques and their limit."""
+        super().strengthen(factors)
+        self.scale *= factors
+        self.offset *= factors
 
     def command(self, action: Floats) -> None:
         """Compute the torques."""
@@ -113,6 +147,11 @@ class VelocityActuator(Actuator):
 
     unit = "rad/s"
 
+    def __init__(self, robot: Robot, config: ActuatorConfig, where: str) -> None:
+        """Resolve the numbers."""
+        super().__init__(robot, config, where)
+        self.keep_nominal()
+
     def command(self, action: Floats) -> None:
         """Set the target velocities."""
         self._robot.world.set_velocity_targets(
@@ -127,13 +166,14 @@ class PositionActuator(Actuator):
     """Actions are positions, which the engine's motors hold."""
 
     unit = "rad"
+    RANDOMIZED = ("scale", "offset", "effort_limit", "stiffness", "damping")
 
     def __init__(self, robot: Robot, config: ActuatorConfig, where: str) -> None:
         """Resolve the gains."""
         super().__init__(robot, config, where)
         self.stiffness = self._gains(config.stiffness, "stiffness", 0.1)
         self.damping = self._gains(config.damping, "damping", 1.0)
-        self._forces = np.minimum(self.effort_limit, _LARGE).tolist()
+        self.keep_nominal()
 
     def command(self, action: Floats) -> None:
         """Set the target positions."""
@@ -141,7 +181,7 @@ class PositionActuator(Actuator):
             self._robot.body,
             self.joints,
             self.offset + self.scale * action,
-            self._forces,
+            np.minimum(self.effort_limit, _LARGE),
             self.stiffness,
             self.damping,
         )
@@ -151,6 +191,8 @@ class PDActuator(Actuator):
     """Actions are positions; torques are computed from the error before each engine step."""
 
     unit = "rad"
+    knows_torques = True
+    RANDOMIZED = ("scale", "offset", "effort_limit", "stiffness", "damping")
 
     def __init__(self, robot: Robot, config: ActuatorConfig, where: str) -> None:
         """Resolve the gains."""
@@ -161,6 +203,13 @@ class PDActuator(Actuator):
         """Positions aimed at [rad] or [m], shape (joints,)."""
         self._reader = JointReader(robot.world, robot.body, self.joints)
         self._send: Callable[..., None] = torque_setter(robot.world, robot.body, self.joints)
+        self.keep_nominal()
+
+    def strengthen(self, factors: Floats) -> None:
+        """Multiply both gains and the limit, which multiplies the torque."""
+        super().strengthen(factors)
+        self.stiffness *= factors
+        self.damping *= factors
 
     def command(self, action: Floats) -> None:
         """Set the target positions."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -94,6 +94,12 @@ class RobotState:
         """The present action as it was given, not limited, shape (actions,)."""
         self.previous_action: Floats = self.action
         """The action one control step earlier."""
+        self.commands: dict[str, Floats] = {}
+        """What is asked of the robot at present, by the command's name."""
+        self.encoder_offsets: Floats = np.zeros(size)
+        """What joint encoders show at zero [rad] or [m], shape (joints,)."""
+        self.ground_height: Callable[[float, float], float] = _flat
+        """Height of the ground at x and y [m]; flat at 0 unless the task has a terrain."""
         self._reads = bind_reads(self, parts, grounds, things or {})
 
     @property
@@ -128,6 +134,25 @@ class RobotState:
     def torques(self) -> Floats:
         """Torques that the actuators commanded last [N m] or [N], shape (actions,)."""
         return np.concatenate([actuator.torques for actuator in self.robot.actuators])
+
+    @property
+    def efforts(self) -> Floats:
+        """Torques that act on the actuated joints [N m] or [N], shape (actions,).
+
+        They are the commanded ones where an actuator computes them, else the engine's motors'.
+        """
+        motors = self.motor_torques
+        parts = [
+            actuator.torques if actuator.knows_torques else [motors[i] for i in actuator.indices]
+            for actuator in self.robot.actuators
+        ]
+        return np.concatenate(parts)
+
+    @property
+    def joint_accelerations(self) -> Floats:
+        """Change of the joint velocities over the control step [rad/s^2], shape (joints,)."""
+        change: Floats = self.joint_velocities - self.previous_joint_velocities
+        return change / self.control_period
 
     def read(self) -> None:
         """Fill the record from the world.
@@ -186,15 +211,21 @@ class RobotState:
         self.step = state["step"]
         self.motor_torques = list(state["motor_torques"])
         self.contact_forces = {int(link): force for link, force in state["contact_forces"]}
+        self.commands = {name: np.array(row) for name, row in state["commands"].items()}
         self.objects.update({name: tuple(row) for name, row in state["objects"].items()})
 
 
 _ARRAYS = ("joint_positions", "joint_velocities", "previous_joint_velocities", "joint_fractions",
-           "action", "previous_action")  # fmt: skip
+           "action", "previous_action", "encoder_offsets")  # fmt: skip
 _VECTORS = ("base_position", "base_orientation", "base_euler", "base_velocity",
             "base_angular_velocity", "initial_base_position")  # fmt: skip
 _KEPT = (*_ARRAYS, *_VECTORS, "link_rows", "ground_contacts", "previous_ground_contacts", "step",
-         "motor_torques", "contact_forces", "objects")  # fmt: skip
+         "motor_torques", "contact_forces", "objects", "commands")  # fmt: skip
+
+
+def _flat(x: float, y: float) -> float:
+    del x, y  # Unused.
+    return 0.0
 
 
 def _plain(value: object) -> object:

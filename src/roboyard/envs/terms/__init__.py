@@ -5,7 +5,16 @@ Importing this package registers the library; ``module:function`` names a user's
 
 from __future__ import annotations
 
-from roboyard.envs.terms import events, observations, rewards, terminations
+from roboyard.envs.terms import (
+    effort_rewards,
+    events,
+    goals,
+    locomotion_rewards,
+    observations,
+    proprioception,
+    rewards,
+    terminations,
+)
 from roboyard.envs.terms.registry import (
     EVENTS,
     OBSERVATIONS,
@@ -28,10 +37,14 @@ __all__ = [
     "EventContext",
     "StatefulTerm",
     "TermSetup",
+    "effort_rewards",
     "event",
     "events",
+    "goals",
+    "locomotion_rewards",
     "observation",
     "observations",
+    "proprioception",
     "reward",
     "rewards",
     "termination",

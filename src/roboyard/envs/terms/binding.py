@@ -5,7 +5,8 @@ from __future__ import annotations
 import functools
 import inspect
 from collections.abc import Callable
-from typing import Any, NamedTuple, get_type_hints
+from types import NoneType, UnionType
+from typing import Any, NamedTuple, Union, get_args, get_origin, get_type_hints
 
 from pydantic import create_model
 
@@ -14,7 +15,7 @@ from roboyard.config.tasks import TermConfig
 from roboyard.config.tree import from_python
 from roboyard.config.validation import checked
 from roboyard.envs.terms.registry import StatefulTerm, TermFactory, TermInfo, TermSetup, info_of
-from roboyard.envs.terms.selections import Selection, resolve
+from roboyard.envs.terms.selections import Selection, check_name, resolve
 from roboyard.errors import ConfigError, RobotDescriptionError
 from roboyard.registry import Registry
 
@@ -66,8 +67,17 @@ def bind(
     params = {field: getattr(given, field) for field in record.model_fields}
     resolved = dict(params)
     for field, selection in selections.items():
-        resolved[field] = resolve(selection, params[field], setup.robot, f"{where}.{field}")
+        if params[field] is None:
+            continue
+        resolved[field] = _resolved(selection, params[field], setup, f"{where}.{field}")
     return _bound(target, name, where, setup, params, resolved)
+
+
+def _resolved(selection: Selection, given: Any, setup: TermSetup, where: str) -> Any:  # noqa: ANN401
+    if selection.kind in ("joints", "links"):
+        return resolve(selection, given, setup.robot, where)
+    known = setup.objects if selection.kind == "object" else setup.commands
+    return check_name(selection, given, known, where)
 
 
 def _bound(  # noqa: PLR0917
@@ -107,10 +117,21 @@ def _parameters(target: TermFactory, where: str) -> tuple[type[Record], dict[str
         if parameter.kind in (parameter.VAR_KEYWORD, parameter.VAR_POSITIONAL):
             raise ConfigError(f"{where}: a term must name its parameters; it has {parameter}.")
         hint = hints.get(parameter.name, Any)
-        marks = [m for m in getattr(hint, "__metadata__", ()) if isinstance(m, Selection)]
-        if marks:
-            selections[parameter.name] = marks[0]
-            hint = str | tuple[str, ...]
+        mark, is_optional = _mark(hint)
+        if mark is not None:
+            selections[parameter.name] = mark
+            hint = str if mark.kind in ("object", "command") else str | tuple[str, ...]
+            hint = hint | None if is_optional else hint
         default = ... if parameter.default is parameter.empty else parameter.default
         fields[parameter.name] = (hint, default)
     return create_model("Parameters", __base__=Record, **fields), selections
+
+
+def _mark(hint: Any) -> tuple[Selection | None, bool]:  # noqa: ANN401
+    """Return the selection that a parameter's annotation marks, and whether None is allowed."""
+    members = get_args(hint) if get_origin(hint) in (Union, UnionType) else (hint,)
+    for member in members:
+        for mark in getattr(member, "__metadata__", ()):
+            if isinstance(mark, Selection):
+                return mark, NoneType in members
+    return None, False

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from roboyard.envs.terms.registry import EventContext, event
-from roboyard.envs.terms.selections import ALL, Joints
+from roboyard.envs.terms.selections import ALL, Joints, Object
 
 
 @event()
@@ -33,7 +33,9 @@ def reset_joints(
 
 
 @event()
-def reset_object_joints(context: EventContext, name: str, spread: float) -> dict[str, list[float]]:
+def reset_object_joints(
+    context: EventContext, name: Object, spread: float
+) -> dict[str, list[float]]:
     """Put the joints that carry an object at random positions, at rest.
 
     Args:

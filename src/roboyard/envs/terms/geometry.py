@@ -6,7 +6,7 @@ import math
 
 from roboyard.robots import RobotState
 from roboyard.robots.robot import BASE
-from roboyard.sim.settings import Vector
+from roboyard.sim.settings import Quaternion, Vector
 
 
 def centroid(state: RobotState, floor_counts: bool = False) -> tuple[float, float]:
@@ -29,3 +29,38 @@ def rotated_by_yaw(vector: Vector, yaw: float) -> Vector:
     cos, sin = math.cos(yaw), math.sin(yaw)
     x, y, z = vector
     return cos * x + sin * y, cos * y - sin * x, z
+
+
+def seen_from(vector: Vector, orientation: Quaternion) -> Vector:
+    """Return a vector of the world's frame as seen from a frame of this ``orientation``.
+
+    It is the rotation by the inverse quaternion, in the form of two cross products.
+    """
+    x, y, z = vector
+    qx, qy, qz, w = orientation
+    tx, ty, tz = 2.0 * (z * qy - y * qz), 2.0 * (x * qz - z * qx), 2.0 * (y * qx - x * qy)
+    return (
+        x - w * tx + tz * qy - ty * qz,
+        y - w * ty + tx * qz - tz * qx,
+        z - w * tz + ty * qx - tx * qy,
+    )
+
+
+def gravity_direction(state: RobotState) -> Vector:
+    """Return the direction of gravity in the base link's frame; (0, 0, -1) where it is level."""
+    return seen_from((0.0, 0.0, -1.0), state.base_orientation)
+
+
+def wrapped(angle: float) -> float:
+    """Return the same angle between -pi and pi [rad]."""
+    return math.remainder(angle, math.tau)
+
+
+def link_position(state: RobotState, link: int) -> Vector:
+    """Return the centre of mass of a link [m]; -1 is the base."""
+    return state.base_position if link == BASE else state.link_rows[link][0]
+
+
+def link_velocity(state: RobotState, link: int) -> Vector:
+    """Return the velocity of a link's centre of mass [m/s]; -1 is the base."""
+    return state.base_velocity if link == BASE else state.link_rows[link][6]

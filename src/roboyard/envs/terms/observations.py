@@ -11,7 +11,7 @@ from pydantic import Field
 
 from roboyard.envs.terms.geometry import centroid, rotated_by_yaw
 from roboyard.envs.terms.registry import Term, TermSetup, observation
-from roboyard.envs.terms.selections import ALL, FEET, Joint, Joints, Link, Links
+from roboyard.envs.terms.selections import ALL, FEET, Joint, Joints, Link, Links, Object
 from roboyard.robots import RobotState
 from roboyard.robots.reading import BASE_POSE, GROUND_CONTACTS, JOINTS, LINKS, OBJECTS
 from roboyard.sim.settings import Vector
@@ -124,14 +124,16 @@ def ground_contacts(state: RobotState, links: Links = FEET, late: bool = False) 
 
 
 @observation(OBJECTS, unit="m", labels=("x", "y", "z"))
-def object_position(state: RobotState, name: str, axes: Axes = "xyz") -> list[float]:
+def object_position(state: RobotState, name: Object, axes: Axes = "xyz") -> list[float]:
     """Return the position of an object along some axes [m]."""
     position = state.objects[name]
     return [position["xyz".index(axis)] for axis in axes]
 
 
 @observation(OBJECTS, LINKS, unit="m")
-def link_from_object(state: RobotState, name: str, link: Link, axes: Axes = "xyz") -> list[float]:
+def link_from_object(
+    state: RobotState, name: Object, link: Link, axes: Axes = "xyz"
+) -> list[float]:
     """Return a link's position minus an object's, along some axes [m]."""
     there, here = state.objects[name], state.link_rows[link][0]
     return [here["xyz".index(axis)] - there["xyz".index(axis)] for axis in axes]

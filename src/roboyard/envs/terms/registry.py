@@ -48,6 +48,10 @@ class TermSetup(NamedTuple):
     """The robot."""
     control_period: float
     """Simulated time of one control step [s]."""
+    objects: tuple[str, ...] = ()
+    """Names of the task's objects."""
+    commands: tuple[str, ...] = ()
+    """Names of the task's commands."""
 
 
 class EventContext(NamedTuple):

@@ -10,7 +10,7 @@ import numpy as np
 from roboyard.envs.terms.geometry import centroid
 from roboyard.envs.terms.postures import is_allowed
 from roboyard.envs.terms.registry import TermSetup, reward
-from roboyard.envs.terms.selections import ACTUATED, ALL, NONE, Joint, Joints, Link, Links
+from roboyard.envs.terms.selections import ACTUATED, ALL, NONE, Joint, Joints, Link, Links, Object
 from roboyard.robots import RobotState
 from roboyard.robots.reading import BASE_POSE, GROUND_CONTACTS, JOINTS, LINKS, OBJECTS
 
@@ -93,7 +93,7 @@ class Progress:
 class Approach:
     """Decrease of the distance from a link to an object in the control step [m]."""
 
-    def __init__(self, setup: TermSetup, link: Link, name: str) -> None:
+    def __init__(self, setup: TermSetup, link: Link, name: Object) -> None:
         """Keep the names."""
         del setup  # Unused.
         self._link = link

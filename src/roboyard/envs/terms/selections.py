@@ -1,4 +1,4 @@
-"""Parameters that name joints or links: given as patterns, resolved to indices at load.
+"""Parameters that name joints, links, objects or commands; checked and resolved at load.
 
 Annotate a term's parameter with one of the types here. Besides patterns, ``@actuated``, ``@feet``
 and ``@base`` stand for what the robot's spec says.
@@ -13,7 +13,8 @@ from typing import Annotated, Any, Literal, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from roboyard.errors import RobotDescriptionError
+from roboyard.errors import ConfigError, RobotDescriptionError
+from roboyard.registry import suggest
 from roboyard.robots import Robot
 
 ALL: Any = ("*",)
@@ -30,7 +31,7 @@ NONE: Any = ()
 class Selection:
     """Marks a parameter that names joints or links."""
 
-    kind: Literal["joints", "links"]
+    kind: Literal["joints", "links", "object", "command"]
     """What it names."""
     is_single: bool = False
     """Whether it names exactly one."""
@@ -45,7 +46,12 @@ Links: TypeAlias = Annotated[tuple[int, ...], Selection("links")]
 Link: TypeAlias = Annotated[int, Selection("links", is_single=True)]
 """Index of one link; -1 is the base."""
 
-Resolved: TypeAlias = slice | NDArray[np.intp] | tuple[int, ...] | int
+Object: TypeAlias = Annotated[str, Selection("object", is_single=True)]
+"""Name of one of the task's objects."""
+Command: TypeAlias = Annotated[str, Selection("command", is_single=True)]
+"""Name of one of the task's commands."""
+
+Resolved: TypeAlias = slice | NDArray[np.intp] | tuple[int, ...] | int | str
 
 
 def resolve(
@@ -67,6 +73,20 @@ def resolve(
             )
         return found[0]
     return tuple(found) if selection.kind == "links" else as_index(found)
+
+
+def check_name(selection: Selection, name: str, known: Sequence[str], where: str) -> str:
+    """Return the name of an object or command, if the task has one of that name.
+
+    Raises:
+        ConfigError: It has none.
+    """
+    if name not in known:
+        raise ConfigError(
+            f"{where}: the task has no {selection.kind} '{name}'.{suggest(name, known)} "
+            f"It has: {', '.join(known) or 'none'}; see '{selection.kind}s' of the task."
+        )
+    return name
 
 
 def _find(selection: Selection, name: str, robot: Robot, where: str) -> list[int]:
