@@ -30,7 +30,7 @@ from typing import NamedTuple
 import numpy as np
 
 from roboyard.policies.runtime import RuntimePolicy
-from roboyard.serving.wire import pack
+from roboyard.serving.tensors import save
 
 OBSERVATIONS, ACTIONS = 48, 12
 CLIENTS = (1, 16, 64)
@@ -125,7 +125,7 @@ async def control(port: int, seconds: float) -> tuple[int, int, float]:
 
 def make_ask(kind: str, port: int, path: str) -> Ask:
     """Return what sends one request and reads its answer."""
-    body = pack({"observation": observation()})
+    body = save({"observation": observation()})
     if kind == "ws":
         # A mask of zeros is valid and leaves the payload as it is.
         frame = b"\x82\xfe" + struct.pack(">H", len(body)) + bytes(4) + body

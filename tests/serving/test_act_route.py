@@ -17,7 +17,7 @@ from server_process import ServerProcess
 from roboyard.errors import PolicyError
 from roboyard.policies.runtime import ObservationError, RuntimePolicy
 from roboyard.serving import Client
-from roboyard.serving.wire import pack
+from roboyard.serving.tensors import save
 
 
 def post(
@@ -61,7 +61,7 @@ def test_an_observation_may_name_its_entries_in_any_order(server: ServerProcess)
 def test_the_binary_form_answers_as_json_does(server: ServerProcess) -> None:
     observation = np.array([[0.25, 0.5], [1, 1]], np.float32)
     status, body = post(
-        server, ACT, pack({"observation": observation}), "application/x-safetensors"
+        server, ACT, save({"observation": observation}), "application/x-safetensors"
     )
     assert status == 200
     assert load(body)["actions"].tolist() == [[0.75], [1.0]]

@@ -20,10 +20,10 @@ from conftest import linear
 from server_process import ServerProcess
 
 from roboyard.serving import Client
-from roboyard.serving.wire import pack
+from roboyard.serving.tensors import save
 
 JSON, BINARY = "application/json", "application/x-safetensors"
-GOOD = pack({"observation": np.zeros((1, 2), np.float32)})
+GOOD = save({"observation": np.zeros((1, 2), np.float32)})
 
 
 def scalars(source: random.Random) -> object:
@@ -60,7 +60,7 @@ def bodies(source: random.Random) -> Iterator[tuple[str, bytes]]:
         for dtype in (np.float64, np.int64, np.uint8, np.bool_, np.float16):
             shape = tuple(source.randrange(3) for _ in range(source.randrange(4)))
             name = source.choice(["observation", "observation.speed", "observation.camera"])
-            yield BINARY, pack({name: np.zeros(shape, dtype), "seed": np.zeros((), dtype)})
+            yield BINARY, save({name: np.zeros(shape, dtype), "seed": np.zeros((), dtype)})
 
 
 PATHS = ["/v1/policies/cartpole/act", "/v1/policies/counter/act", "/v1/policies/looker/act"]

@@ -1,121 +1,159 @@
-"""The routes on which policies act."""
+"""The routes on which policies act, on bare ASGI.
+
+FastAPI describes these routes, but its layers take longer than a small network; so they are
+recognised and served here.
+"""
 
 from __future__ import annotations
 
 import asyncio
-import logging
+import re
+from typing import NamedTuple
+from urllib.parse import parse_qs
 
-from starlette.requests import ClientDisconnect, Request
-from starlette.responses import Response
+from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.websockets import WebSocket
 
-from roboyard.errors import PolicyError
 from roboyard.serving import wire
-from roboyard.serving.catalog import Version
 from roboyard.serving.refusal import Refusal
-from roboyard.serving.requests import prepare, reply_to
-from roboyard.serving.state import Facts, ServerState
+from roboyard.serving.requests import prepare, reply_to, run
+from roboyard.serving.sessions import serve_session
+from roboyard.serving.state import ServerState
 
-SESSION_HEADER = "x-roboyard-session"
-_TARGET_HEADERS = ("x-amzn-sagemaker-custom-attributes", "x-amzn-sagemaker-target-model")
-_LOG = logging.getLogger("roboyard.serving")
+_ACT = re.compile(r"/v1/policies/([^/]+)/act")
+_SESSION = re.compile(r"/v1/policies/([^/]+)/session")
+
+
+class _Content(NamedTuple):
+    body: bytes
+    kind: str
 
 
 class ActRoutes:
-    """``POST /v1/policies/{name}/act`` and SageMaker's ``POST /invocations``."""
+    """``POST /v1/policies/{name}/act``, ``POST /invocations``, and sessions; else ``app``."""
 
-    def __init__(self, state: ServerState) -> None:
+    def __init__(self, app: ASGIApp, state: ServerState) -> None:
+        self._app = app
         self._state = state
 
-    async def act(self, request: Request) -> Response:
-        """Answer with the actions of the policy that the path names."""
-        request.scope["roboyard"].route = "act"
-        return await self._answer(request, request.path_params["name"])
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request or session."""
+        if scope["type"] == "websocket":
+            await self._serve_session(scope, receive, send)
+            return
+        match = None
+        if scope["type"] != "http" or scope["method"] != "POST":
+            await self._app(scope, receive, send)
+        elif match := _ACT.fullmatch(scope["path"]):
+            await _send(await self._act(scope, receive, "act", match[1]), send)
+        elif scope["path"] == "/invocations":
+            name = _target(scope["roboyard.headers"]) or self._state.catalog.only()
+            await _send(await self._act(scope, receive, "invocations", name), send)
+        else:
+            await self._app(scope, receive, send)
 
-    async def invocations(self, request: Request) -> Response:
-        """Answer with the actions of the policy that a header names, or of the only one."""
-        request.scope["roboyard"].route = "invocations"
-        return await self._answer(request, _target(request) or self._state.catalog.only())
+    async def _serve_session(self, scope: Scope, receive: Receive, send: Send) -> None:
+        match = _SESSION.fullmatch(scope["path"])
+        if match is None:
+            raise Refusal(404, "http", "sessions are at /v1/policies/NAME/session.")
+        scope["path_params"] = {"name": match[1]}
+        await serve_session(WebSocket(scope, receive, send), self._state)
 
-    async def _answer(self, request: Request, name: str) -> Response:
-        is_binary = _is_binary(request.headers.get("content-type"))
+    async def _act(self, scope: Scope, receive: Receive, route: str, name: str) -> _Content:
+        facts = scope["roboyard"]
+        facts.route = route
+        headers: dict[bytes, bytes] = scope["roboyard.headers"]
+        is_binary = _is_binary(headers.get(b"content-type"))
         settings = self._state.settings
-        body = await read_body(request, settings.max_request_bytes, settings.body_timeout_s)
-        version = self._state.catalog.choose(
-            name, request.query_params.get("version"), request.headers.get(SESSION_HEADER)
+        body = await _read_body(
+            headers, receive, settings.max_request_bytes, settings.body_timeout_s
         )
-        note(request.scope["roboyard"], version)
+        key = headers.get(b"x-roboyard-session")
+        version = self._state.catalog.choose(
+            name, _version(scope["query_string"]), None if key is None else key.decode("latin-1")
+        )
+        facts.policy, facts.version = version.name, version.digest
         message = wire.decode_binary(body) if is_binary else wire.decode_json(body)
-        reply = await answer(message, version, settings.max_rows)
+        prepared = prepare(message, version, settings.max_rows)
+        reply = reply_to(message, prepared, await run(prepared.query, version), version)
         if is_binary:
-            return Response(wire.encode_binary(reply), media_type=wire.BINARY)
-        return Response(wire.encode_json(reply), media_type=wire.JSON)
+            return _Content(wire.encode_binary(reply), wire.BINARY)
+        return _Content(wire.encode_json(reply), wire.JSON)
 
 
-async def answer(message: wire.Message, version: Version, max_rows: int) -> wire.Reply:
-    """Put a message through the policy.
-
-    Raises:
-        Refusal: The message does not fit, or the policy failed.
-    """
-    prepared = prepare(message, version, max_rows)
-    try:
-        found = await version.batcher.run(prepared.query)
-    except PolicyError as error:
-        _LOG.error("policy failed", extra={"policy": version.name, "reason": str(error)})
-        raise Refusal(500, "policy", f"the policy failed: {error}") from error
-    return reply_to(message, prepared, found, version)
+async def _send(content: _Content, send: Send) -> None:
+    headers = [
+        (b"content-type", content.kind.encode()),
+        (b"content-length", str(len(content.body)).encode()),
+    ]
+    await send({"type": "http.response.start", "status": 200, "headers": headers})
+    await send({"type": "http.response.body", "body": content.body})
 
 
-def note(facts: Facts, version: Version) -> None:
-    """Tell the gate which version answers."""
-    facts.policy = version.name
-    facts.version = version.digest
-
-
-async def read_body(request: Request, max_bytes: int, timeout_s: float) -> bytes:
+async def _read_body(
+    headers: dict[bytes, bytes], receive: Receive, max_bytes: int, timeout_s: float
+) -> bytes:
     """Return the request's body.
 
     Raises:
         Refusal: It is too long, or takes too long to arrive.
     """
-    length = request.headers.get("content-length", "")
-    if length.isdecimal() and int(length[:19]) > max_bytes:
+    length = headers.get(b"content-length", b"")
+    if length.isdigit() and int(length[:19]) > max_bytes:
         raise _too_long(max_bytes)
     chunks: list[bytes] = []
     total = 0
     try:
         async with asyncio.timeout(timeout_s):
-            async for chunk in request.stream():
-                total += len(chunk)
+            while True:
+                message = await receive()
+                if message["type"] == "http.disconnect":
+                    raise Refusal(400, "disconnected", "the client went away.")
+                chunks.append(message.get("body", b""))
+                total += len(chunks[-1])
                 if total > max_bytes:
                     raise _too_long(max_bytes)
-                chunks.append(chunk)
+                if not message.get("more_body"):
+                    break
     except TimeoutError:
         raise Refusal(408, "timeout", f"the body took more than {timeout_s:g} s.") from None
-    except ClientDisconnect:
-        raise Refusal(400, "disconnected", "the client went away.") from None
-    return b"".join(chunks)
+    return chunks[0] if len(chunks) == 1 else b"".join(chunks)
 
 
 def _too_long(max_bytes: int) -> Refusal:
     return Refusal(413, "size", f"the body is longer than {max_bytes} bytes.")
 
 
-def _is_binary(content_type: str | None) -> bool:
-    kind = (content_type or wire.JSON).partition(";")[0].strip().lower()
+def _is_binary(content_type: bytes | None) -> bool:
+    if content_type is None:
+        return False
+    kind = content_type.partition(b";")[0].strip().lower().decode("latin-1")
     if kind not in (wire.JSON, wire.BINARY):
         raise Refusal(
-            415, "type", f"content type '{kind[:100]}' is not known. Allowed: {wire.JSON}, "
-            f"{wire.BINARY}."
-        )  # fmt: skip
+            415,
+            "type",
+            f"content type '{kind[:100]}' is not known. Allowed: {wire.JSON}, {wire.BINARY}.",
+        )
     return kind == wire.BINARY
 
 
-def _target(request: Request) -> str | None:
+def _version(query: bytes) -> str | None:
+    """Return the value of ``?version=``."""
+    if not query:
+        return None
+    try:
+        values = parse_qs(query.decode("latin-1"), keep_blank_values=True, max_num_fields=20)
+    except ValueError:
+        return None
+    return values.get("version", [None])[0]
+
+
+def _target(headers: dict[bytes, bytes]) -> str | None:
     """Return the policy that SageMaker's headers name: ``policy=NAME``, or a target model."""
-    attributes, model = (request.headers.get(header, "") for header in _TARGET_HEADERS)
+    attributes = headers.get(b"x-amzn-sagemaker-custom-attributes", b"").decode("latin-1")
     for part in attributes.split(","):
         key, _, value = part.partition("=")
         if key.strip() == "policy":
             return value.strip()
+    model = headers.get(b"x-amzn-sagemaker-target-model", b"").decode("latin-1")
     return model.removesuffix(".zip") or None

@@ -11,7 +11,7 @@ import numpy as np
 from roboyard.errors import BridgeError, ConfigError, PolicyError, RoboyardError
 from roboyard.policies.observations import Observation
 from roboyard.policies.signature import ObservationError
-from roboyard.serving.wire import pack
+from roboyard.serving.tensors import load, load_header, save
 
 State = tuple[np.ndarray, ...]
 
@@ -50,7 +50,7 @@ def pack_request(
     for name, array in arrays.items():
         if array.dtype.kind not in "iufb":
             raise ObservationError(f"'{name}' must be numbers; it has the type {array.dtype}.")
-    return pack(arrays)
+    return save(arrays)
 
 
 def unpack_reply(body: bytes) -> Actions:
@@ -59,15 +59,14 @@ def unpack_reply(body: bytes) -> Actions:
     Raises:
         BridgeError: It is damaged.
     """
-    from safetensors.numpy import load
-
     try:
-        arrays: dict[str, np.ndarray] = load(body)
-        length = int.from_bytes(body[:8], "little")
-        facts = json.loads(body[8 : 8 + length])["__metadata__"]
+        arrays = load(body)
+        facts = load_header(body)["__metadata__"]
         states = [arrays[f"state.{index}"] for index in range(len(arrays) - 1)]
-        return Actions(arrays["actions"], tuple(states) or None, facts["policy"], facts["version"])
-    except Exception as error:  # Whatever damaged bytes make the parser raise.
+        return Actions(
+            arrays["actions"], tuple(states) or None, str(facts["policy"]), str(facts["version"])
+        )
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise BridgeError(f"the server's answer cannot be read ({error!r}).") from error
 
 

@@ -17,7 +17,6 @@ from roboyard.serving.catalog import entry_to_json
 from roboyard.serving.descriptions import ACT_ANSWERS, ACT_BODY, errors
 from roboyard.serving.gate import Gate
 from roboyard.serving.refusal import Refusal
-from roboyard.serving.shortcut import ShortCut
 from roboyard.serving.state import ServerState
 
 _SECURITY = "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; " \
@@ -33,11 +32,10 @@ def create_app(state: ServerState) -> ASGIApp:
         redoc_url=None,
     )
     _add_error_answers(app)
-    routes = ActRoutes(state)
-    _add_acting(app, routes)
+    _describe_acting(app)
     _add_information(app, state)
     _add_health(app, state)
-    return Gate(ShortCut(app, routes, state), state)
+    return Gate(ActRoutes(app, state), state)
 
 
 def _add_error_answers(app: FastAPI) -> None:
@@ -59,17 +57,16 @@ def _add_error_answers(app: FastAPI) -> None:
         return JSONResponse(refusal.to_json(), refusal.status)
 
 
-def _add_acting(app: FastAPI, routes: ActRoutes) -> None:
-    """Describe the acting routes; ``ShortCut`` serves them."""
+def _describe_acting(app: FastAPI) -> None:
+    """Describe the routes that ``ActRoutes`` serves before they come here."""
 
     async def act(name: str, request: Request, version: str | None = None) -> Response:
         """Return the policy's actions for one observation or a batch."""
-        del name, version  # Read from the request.
-        return await routes.act(request)
+        raise NotImplementedError
 
     async def invocations(request: Request) -> Response:
         """Do the same for Amazon SageMaker, with the only policy or the one a header names."""
-        return await routes.invocations(request)
+        raise NotImplementedError
 
     responses = {200: ACT_ANSWERS, **errors(400, 401, 404, 408, 413, 415, 422, 429, 500, 503)}
     body = {"requestBody": ACT_BODY}

@@ -17,7 +17,7 @@ from typing import NamedTuple
 import numpy as np
 
 from roboyard.policies.observations import Observation
-from roboyard.policies.runtime import RuntimePolicy, State
+from roboyard.policies.runtime import ObservationError, RuntimePolicy, State
 from roboyard.serving.refusal import Refusal
 from roboyard.serving.stacking import join, split
 
@@ -160,17 +160,34 @@ class Batcher:
         return group
 
     def _run(self, group: list[_Waiting]) -> list[Answer | Exception]:
-        """Run a group; should it fail together, one bad request must not harm the others."""
+        """Run a group; one bad request must not harm the others."""
         start = time.perf_counter()
-        answers: list[Answer | Exception]
         try:
-            answers = list(act(self._policy, [waiting.query for waiting in group]))
+            answers = act(self._policy, [waiting.query for waiting in group])
         except Exception as error:
-            answers = [error] if len(group) == 1 else [self._run([one])[0] for one in group]
+            if len(group) == 1:
+                return [error]
+            if isinstance(error, ObservationError):
+                return self._run_good(group)
+            return [self._run([one])[0] for one in group]
         seconds = time.perf_counter() - start
         self.seconds_per_run += 0.1 * (seconds - self.seconds_per_run)
         self._observer(sum(waiting.query.rows for waiting in group), seconds)
-        return answers
+        return list(answers)
+
+    def _run_good(self, group: list[_Waiting]) -> list[Answer | Exception]:
+        """Sort out the requests whose values are wrong, and run the others together."""
+        faults = [self._fault_of(waiting.query) for waiting in group]
+        good = [waiting for waiting, fault in zip(group, faults, strict=True) if fault is None]
+        answers = iter(self._run(good) if good else [])
+        return [next(answers) if fault is None else fault for fault in faults]
+
+    def _fault_of(self, query: Query) -> ObservationError | None:
+        try:
+            self._policy.validate(query.observation)
+        except ObservationError as error:
+            return error
+        return None
 
     def _finish(
         self,

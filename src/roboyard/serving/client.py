@@ -1,4 +1,4 @@
-"""A client for the policy server; needs NumPy and safetensors only."""
+"""A client for the policy server; needs NumPy only."""
 
 from __future__ import annotations
 

@@ -41,7 +41,7 @@ class Gate:
 
     async def _http(self, scope: Scope, receive: Receive, send: Send) -> None:
         start = time.perf_counter()
-        headers = dict(scope["headers"])
+        headers = scope["roboyard.headers"] = dict(scope["headers"])
         facts = scope["roboyard"] = Facts()
         request_id = _request_id(headers)
         status = 500

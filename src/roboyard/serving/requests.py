@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import logging
 import re
 from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
 
+from roboyard.errors import PolicyError
 from roboyard.policies.runtime import ObservationError, State
 from roboyard.policies.signature import Contract
 from roboyard.serving.batching import Answer, Query
@@ -17,6 +19,7 @@ from roboyard.serving.observations import check
 from roboyard.serving.refusal import Refusal
 from roboyard.serving.wire import Message, Reply
 
+_LOG = logging.getLogger("roboyard.serving")
 _ENTRY = re.compile(r"entry '(.+?)'(?: \[| is )")
 _MAX_SEED = 2**63 - 1
 
@@ -30,20 +33,13 @@ class Prepared(NamedTuple):
 
 
 def prepare(message: Message, version: Version, max_rows: int) -> Prepared:
-    """Check a message against the policy's contract.
+    """Check the form of a message; the policy itself checks the values before it acts.
 
     Raises:
         Refusal: It does not fit; the message names the entry.
     """
     contract = version.contract
     checked = check(message.observation, contract, max_rows)
-    try:
-        version.policy.validate(checked.observation)
-    except ObservationError as error:
-        match = _ENTRY.search(str(error))
-        raise Refusal(
-            422, "observation", str(error), entry=match[1] if match else "observation"
-        ) from None
     rows = checked.rows
     state: State | None = None
     starts: np.ndarray | None = None
@@ -52,6 +48,23 @@ def prepare(message: Message, version: Version, max_rows: int) -> Prepared:
         starts = _starts(message.episode_start, rows)
     query = Query(checked.observation, rows, state, starts, _seeds(message.seed, rows))
     return Prepared(query, checked.is_single)
+
+
+async def run(query: Query, version: Version) -> Answer:
+    """Put a query through the policy.
+
+    Raises:
+        Refusal: A value is wrong and the message names the entry, or the policy failed.
+    """
+    try:
+        return await version.batcher.run(query)
+    except ObservationError as error:
+        match = _ENTRY.search(str(error))
+        entry = match[1] if match else "observation"
+        raise Refusal(422, "observation", str(error), entry=entry) from None
+    except PolicyError as error:
+        _LOG.error("policy failed", extra={"policy": version.name, "reason": str(error)})
+        raise Refusal(500, "policy", f"the policy failed: {error}") from error
 
 
 def reply_to(message: Message, prepared: Prepared, answer: Answer, version: Version) -> Reply:

@@ -3,22 +3,18 @@
 from __future__ import annotations
 
 import json
-import logging
 import time
 
 from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
 
-from roboyard.errors import PolicyError
 from roboyard.policies.runtime import State
 from roboyard.serving import wire
-from roboyard.serving.acting import note
 from roboyard.serving.catalog import Version
 from roboyard.serving.refusal import Refusal
-from roboyard.serving.requests import Prepared, prepare, reply_to, starts_all
+from roboyard.serving.requests import Prepared, prepare, reply_to, run, starts_all
 from roboyard.serving.state import ServerState
 
 GOING_AWAY = 1001
-_LOG = logging.getLogger("roboyard.serving")
 
 
 async def serve_session(websocket: WebSocket, state: ServerState) -> None:
@@ -116,18 +112,15 @@ class Session:
         if version is None or not version.is_live:
             version = self._renew(message)
         prepared = self._with_memory(prepare(message, version, self._state.settings.max_rows))
-        try:
-            answer = await version.batcher.run(prepared.query)
-        except PolicyError as error:
-            _LOG.error("policy failed", extra={"policy": version.name, "reason": str(error)})
-            raise Refusal(500, "policy", f"the policy failed: {error}") from error
+        answer = await run(prepared.query, version)
         self._memory = answer.state
         return reply_to(message, prepared, answer._replace(state=None), version)
 
     def _choose(self) -> Version:
         key = self._websocket.headers.get("x-roboyard-session")
         self._version = self._state.catalog.choose(self._name, self._wanted, key)
-        note(self._websocket.scope["roboyard"], self._version)
+        facts = self._websocket.scope["roboyard"]
+        facts.policy, facts.version = self._name, self._version.digest
         return self._version
 
     def _renew(self, message: wire.Message) -> Version:

@@ -14,7 +14,7 @@ arrays are called ``observation`` (or ``observation.KEY`` for each key of a Dict
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -22,6 +22,7 @@ from pydantic import JsonValue
 
 from roboyard.registry import suggest
 from roboyard.serving.refusal import Refusal
+from roboyard.serving.tensors import load, save
 
 BINARY = "application/x-safetensors"
 JSON = "application/json"
@@ -90,11 +91,9 @@ def decode_binary(body: bytes) -> Message:
     Raises:
         Refusal: It is not safetensors, or has unknown arrays.
     """
-    from safetensors.numpy import load
-
     try:
-        arrays: dict[str, np.ndarray] = load(body)
-    except Exception as error:  # Whatever damaged bytes make the parser raise.
+        arrays = load(body)
+    except (ValueError, RecursionError) as error:
         raise malformed(f"the body is not safetensors ({str(error)[:200]}).") from None
     observation: dict[str, np.ndarray] = {}
     states: dict[int, np.ndarray] = {}
@@ -140,12 +139,4 @@ def encode_binary(reply: Reply) -> bytes:
     """Write the binary form."""
     arrays = {"actions": reply.actions}
     arrays.update({f"state.{index}": array for index, array in enumerate(reply.state or ())})
-    return pack(arrays, {"policy": reply.policy, "version": reply.version})
-
-
-def pack(arrays: Mapping[str, np.ndarray], facts: Mapping[str, str] | None = None) -> bytes:
-    """Return arrays as one safetensors blob."""
-    from safetensors.numpy import save
-
-    whole = {name: np.ascontiguousarray(array) for name, array in arrays.items()}
-    return bytes(save(whole, dict(facts) if facts else None))
+    return save(arrays, {"policy": reply.policy, "version": reply.version})
