@@ -18,6 +18,7 @@ from roboyard.cli import (
     listing,
     play,
     policy,
+    robot,
     runs,
     serve,
     train,
@@ -70,6 +71,7 @@ app.add_typer(listing.app, name="list")
 app.add_typer(config.app, name="config")
 app.add_typer(runs.app, name="runs")
 app.add_typer(policy.app, name="policy")
+app.add_typer(robot.app, name="robot")
 
 
 def run() -> None:

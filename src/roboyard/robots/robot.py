@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from roboyard.config.robots import RobotSpec
 from roboyard.errors import RobotDescriptionError
 from roboyard.robots.actuators import ACTUATORS, Actuator
+from roboyard.robots.description import check_description
 from roboyard.robots.matching import match_names, per_joint, shown
 from roboyard.robots.spec import find_asset
 from roboyard.sim import BaseState, Dynamics, World
@@ -39,9 +40,9 @@ class Robot:
         self.world = world
         self.spec = spec
         self.name = Path(spec.file).stem
-        self.bodies = _load(world, spec)
+        self.bodies = load_bodies(world, spec)
         """Everything that its file describes."""
-        self.body = _choose_body(world, spec, self.bodies)
+        self.body = choose_body(world, spec, self.bodies)
         """The engine's id of the robot itself."""
         self.base_name = signature(world.client, self.body)[1]
         self._all_joints = world.joints(self.body)
@@ -199,8 +200,14 @@ class Robot:
         return actuators
 
 
-def _load(world: World, spec: RobotSpec) -> tuple[int, ...]:
+def load_bodies(world: World, spec: RobotSpec) -> tuple[int, ...]:
+    """Load a robot's file and return the bodies that it describes.
+
+    Raises:
+        RobotDescriptionError: The file is missing or wrong; the message names the place.
+    """
     file = find_asset(spec.file)
+    check_description(file)
     flags = SELF_COLLISION[spec.self_collision]
     if file.suffix == ".xml":
         return world.load_mjcf(file, flags)
@@ -216,7 +223,12 @@ def _load(world: World, spec: RobotSpec) -> tuple[int, ...]:
     )
 
 
-def _choose_body(world: World, spec: RobotSpec, bodies: tuple[int, ...]) -> int:
+def choose_body(world: World, spec: RobotSpec, bodies: tuple[int, ...]) -> int:
+    """Return the one of ``bodies`` that is the robot.
+
+    Raises:
+        RobotDescriptionError: None has the link that the spec names.
+    """
     if spec.body is None:
         return max(bodies, key=lambda body: len(world.joints(body)))
     return find_body(world, spec.body, bodies, f"robot '{Path(spec.file).stem}': body")
