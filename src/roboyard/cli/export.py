@@ -8,36 +8,35 @@ from typing import Annotated, Literal, cast
 
 import typer
 
+from roboyard.cli.evaluate import Trust, WhichOf
 from roboyard.errors import ConfigError
 from roboyard.registry import suggest
 
 FORMATS = ("onnx", "torchscript")
 
 
+Source = Annotated[
+    Path, typer.Argument(help="Run directory or policy bundle (.zip).", show_default=False)
+]
+Form = Annotated[str, typer.Option("--format", help="onnx, or torchscript (for libtorch in C++).")]
+Output = Annotated[
+    Path | None,
+    typer.Option(
+        "--output",
+        "-o",
+        help="NAME.zip for another bundle, any other name for the graph alone. By default an ONNX "
+        "graph goes into the bundle, TorchScript beside it.",
+    ),
+]
+
+
 def export(
-    source: Annotated[
-        Path, typer.Argument(help="Run directory or policy bundle (.zip).", show_default=False)
-    ],
+    source: Source,
     *,
-    form: Annotated[
-        str, typer.Option("--format", help="onnx, or torchscript (for C++ with libtorch).")
-    ] = "onnx",
-    output: Annotated[
-        Path | None,
-        typer.Option(
-            "--output",
-            "-o",
-            help="Where to write: NAME.zip for another bundle, any other name for the graph alone. "
-            "By default an ONNX graph goes into the bundle, TorchScript beside it.",
-        ),
-    ] = None,
-    which: Annotated[str, typer.Option("--which", help="A run's best or last policy.")] = "best",
-    trust_code: Annotated[
-        bool,
-        typer.Option(
-            "--trust-code", help="Allow a bundle file to name code (module:Class) to import."
-        ),
-    ] = False,
+    form: Form = "onnx",
+    output: Output = None,
+    which: WhichOf = "best",
+    trust_code: Trust = False,
 ) -> None:
     """Turn a policy into one graph: normalisation, network, clipping and scaling in one.
 

@@ -10,6 +10,8 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from roboyard.cli.evaluate import Trust
+
 if TYPE_CHECKING:
     from roboyard.policies.inspecting import Difference
 
@@ -56,12 +58,7 @@ def verify(
     observations: Annotated[
         int, typer.Option("--observations", "-n", min=1, help="How many to compare.")
     ] = 1000,
-    trust_code: Annotated[
-        bool,
-        typer.Option(
-            "--trust-code", help="Allow a bundle file to name code (module:Class) to import."
-        ),
-    ] = False,
+    trust_code: Trust = False,
 ) -> None:
     """Check a bundle: digests, weights, and that its ONNX graph acts as its network does.
 

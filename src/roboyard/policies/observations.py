@@ -86,6 +86,8 @@ def _as_array(spec: ArraySpec, value: object) -> np.ndarray:
         )
     if whole and array.dtype != spec.dtype:
         _check_values(spec, array)  # Before the conversion could wrap a value around.
+    if array.dtype == spec.dtype and array.flags.c_contiguous:
+        return array
     with np.errstate(over="ignore", invalid="ignore"):
         return np.ascontiguousarray(array, dtype=spec.dtype)
 

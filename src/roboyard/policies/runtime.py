@@ -246,13 +246,15 @@ def _read(path: Path) -> _Content:
 def _draw(noise: Noise, batch: int, seed: int | Sequence[int | None] | None) -> np.ndarray:
     """Return the graph's random numbers; zeros give the likeliest action."""
     values = np.zeros((batch, noise.size), dtype=np.float32)
+    if seed is None:
+        return values
     if isinstance(seed, Sequence):
         if len(seed) != batch:
             raise PolicyError(f"{len(seed)} seeds are given for {batch} observations.")
         for row, own in zip(values, seed, strict=True):
             if own is not None:
                 row[:] = _sample(noise.distribution, own, row.shape)
-    elif seed is not None:
+    else:
         values[:] = _sample(noise.distribution, seed, values.shape)
     return values
 
