@@ -59,6 +59,8 @@ def test_a_run_directory_holds_everything(finished: RunDirectory) -> None:
         "metrics.jsonl",
         "tensorboard",
         "report",
+        "lease.json",
+        ".lease.json.lock",
         "final_evaluation.json",
     }
     assert {path.name for path in finished.path.iterdir()} == expected

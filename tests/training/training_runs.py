@@ -164,7 +164,7 @@ def rows(path: Path, *, timeless: bool = True) -> list[dict[str, object]]:
         {
             key: value
             for key, value in row.items()
-            if not key.startswith(("time", "system/", "wall_s"))
+            if not key.startswith(("time", "system/", "checkpoint/", "wall_s"))
         }
         for row in parsed
     ]

@@ -19,7 +19,10 @@ if TYPE_CHECKING:
 
 def train(
     config: Annotated[
-        Path, typer.Argument(help="YAML file; or a run directory, together with --resume.")
+        str,
+        typer.Argument(
+            help="YAML file; or, with --resume, a run: its directory or s3://bucket/prefix/name/id."
+        ),
     ],
     overrides: Annotated[
         list[str] | None,
@@ -53,37 +56,38 @@ def train(
 
     trainer = Trainer(experiment, run_id=run_id, resume_from=run, progress=not quiet)
     result = trainer.train()
-    _print_result(result, config)
+    _print_result(result)
     raise typer.Exit(result.exit_code)
 
 
 def _experiment(
-    source: Path, overrides: list[str], resume: bool, run_id: str | None
-) -> tuple[ExperimentConfig, Path | None]:
+    source: str, overrides: list[str], resume: bool, run_id: str | None
+) -> tuple[ExperimentConfig, str | None]:
     """Return what to train, and the run to continue if any."""
-    from roboyard.storage.run_directory import RunDirectory
+    is_run = "://" in source or Path(source).is_dir()
+    if is_run and not resume:
+        raise ConfigError(
+            f"'{source}' is a {'store' if '://' in source else 'folder'}. Give a YAML file to "
+            "start a run, or a run directory and --resume to continue one."
+        )
+    from roboyard.training.resume import config_of, newest_run
 
-    if source.is_dir():
-        if not resume:
-            raise ConfigError(
-                f"'{source}' is a folder. Give a YAML file to start a run, "
-                "or a run directory and --resume to continue one."
-            )
-        run = RunDirectory.open(source)
-        return load(run.config_file, overrides), run.path
+    if is_run:
+        return config_of(source, overrides), source
     experiment = load(source, overrides)
     if not resume:
         return experiment, None
     if run_id is not None:
-        return experiment, Path(experiment.store) / experiment.name / run_id
-    return experiment, RunDirectory.latest(experiment.store, experiment.name).path
+        return experiment, f"{experiment.store.rstrip('/')}/{experiment.name}/{run_id}"
+    return experiment, newest_run(experiment)
 
 
-def _print_result(result: TrainResult, source: Path) -> None:
+def _print_result(result: TrainResult) -> None:
     console = Console()
     if result.state == "interrupted":
         console.print(f"Interrupted at step {result.steps:,}: {result.reason}.")
-        console.print(f"Continue with: roboyard train {source} --resume", soft_wrap=True)
+        # The run, not the config: overrides of the command line are part of the run alone.
+        console.print(f"Continue with: roboyard train {result.uri} --resume", soft_wrap=True)
         return
     console.print(f"Finished after {result.steps:,} steps: {result.reason}.", soft_wrap=True)
     if result.evaluation is not None:

@@ -127,6 +127,11 @@ class Lease:
         """How long the lease still counts without a renewal [s]; 0 when it is lost."""
         return 0.0 if self._lost else max(0.0, self._expires - steady_clock())
 
+    @property
+    def lost(self) -> LeaseLostError | None:
+        """The news that somebody else has taken over; None as long as nobody has."""
+        return self._lost
+
     def check(self) -> None:
         """Make sure that the lease still counts; call it before writing.
 

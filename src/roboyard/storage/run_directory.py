@@ -23,6 +23,9 @@ from typing import Literal, Self, get_args
 from roboyard.errors import ConfigError, StorageError
 from roboyard.storage import atomic
 
+_OF_A_START = {".lease.json.lock", "lease.json", "train.log", "status.json"}
+"""What a process leaves that ended before the run had a config; the folder counts as empty."""
+
 RunState = Literal["queued", "running", "interrupted", "finished", "failed"]
 """Where a run stands."""
 
@@ -111,7 +114,7 @@ class RunDirectory:
             raise StorageError(
                 f"cannot make a run directory in '{experiment}': {error.strerror or error}."
             ) from error
-        if any(path.iterdir()):
+        if any(file.name not in _OF_A_START for file in path.iterdir()):
             raise ConfigError(
                 f"run directory '{path}' exists and is not empty. "
                 "Continue that run with --resume, or choose another name with --run-id."

@@ -135,6 +135,8 @@ def _lost_because(status: Mapping[str, Any], lease: Observed | None, age_s: floa
     if lease is not None:
         if not lease.is_free:
             return ""
+        if lease.record.holder.is_dead():
+            return f"{lease.record.holder} has ended; --resume continues it"
         return f"its driver gave no sign of life for {age_s:.0f} s; --resume continues it"
     pid = status.get("pid")
     if status.get("host") == socket.gethostname() and isinstance(pid, int) and pid > 0:

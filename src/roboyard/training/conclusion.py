@@ -41,7 +41,15 @@ def conclude(session: Session) -> TrainResult:
     if state == "finished":
         _report(run)  # after the status, which it tells
     _LOG.info("%s at step %d: %s.", state, session.step, reason)
-    return TrainResult(run.path, session.step, state, reason, session.crew.best_return, evaluation)
+    return TrainResult(
+        run.path,
+        session.step,
+        state,
+        reason,
+        session.crew.best_return,
+        evaluation,
+        session.custody.uri,
+    )
 
 
 def _finish(session: Session) -> EvaluationResult:

@@ -19,6 +19,7 @@ from roboyard.tracking import JsonlWriter, MetricWriter, TensorBoardWriter
 from roboyard.training import callbacks as cb
 from roboyard.training.bundles import describe_envs, write_bundle
 from roboyard.training.checkpoint import CheckpointStore
+from roboyard.training.custody import Custody
 
 EVALUATIONS = CHECKPOINTS = 20
 METRIC_ROWS = 200
@@ -75,7 +76,7 @@ class Crew:
 
 def assemble(
     config: ExperimentConfig,
-    run: RunDirectory,
+    custody: Custody,
     algorithm: BaseAlgorithm,
     *,
     records: Records,
@@ -91,7 +92,7 @@ def assemble(
     Raises:
         ConfigError: One of the user's callbacks is wrong.
     """
-    contract = describe_envs(config.env)
+    run, contract = custody.run, describe_envs(config.env)
 
     def keep_best(mean: float) -> None:
         write_bundle(run.policy_best, algorithm, config, contract, {"mean_return": mean})
@@ -104,16 +105,21 @@ def assemble(
         (*records.metric_writers, records.evaluations),
     )
     status = cb.StatusCallback(run, checkpoint)
+    delivery = cb.DeliveryCallback(custody, checkpoint, evaluation)
     crew: list[BaseCallback | None] = [
         cb.NanGuardCallback() if config.train.check_nan else None,
         evaluation,
         cb.EarlyStopCallback(config.early_stop, evaluation, stop),
-        cb.MetricsCallback(_interval(config.tracking.every_steps, config, METRIC_ROWS)),
+        cb.MetricsCallback(
+            _interval(config.tracking.every_steps, config, METRIC_ROWS), delivery.gauges
+        ),
         _video(config, run),
         *cb.make_user_callbacks(config.callbacks),
         *extra,
+        cb.TenureCallback(custody),
         checkpoint,
         status,
+        delivery,
     ]
     for callback in extra:
         if isinstance(callback, cb.ProgressCallback):

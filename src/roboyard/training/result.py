@@ -29,6 +29,8 @@ class TrainResult:
     """Best mean return of the evaluations during training."""
     evaluation: EvaluationResult | None = None
     """Final evaluation of the best policy."""
+    uri: str = ""
+    """What to continue the run with: its folder, or its place in a store."""
 
     @property
     def exit_code(self) -> int:

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 
 from roboyard.config.load import load, to_dict
 from roboyard.config.schema import ExperimentConfig
 from roboyard.errors import ConfigError
+from roboyard.storage import open_store
+from roboyard.storage.base import NotFoundError, join_key
 from roboyard.storage.run_directory import RunDirectory
+from roboyard.training.custody import CONFIG_FILE, local_folder, no_run
 
 CHANGEABLE = (
     "store",
@@ -20,6 +25,50 @@ CHANGEABLE = (
     "video",
 )
 """Keys that a continued run may change: none of them alters what is learnt up to a step."""
+
+
+def newest_run(config: ExperimentConfig) -> str:
+    """Return the folder or URI of the run of an experiment that was started or continued last.
+
+    Raises:
+        ConfigError: There is none.
+        StorageError: The store cannot be read.
+    """
+    local = local_folder(config.store)
+    if local is not None:
+        return str(RunDirectory.latest(local, config.name).path)
+    store = open_store(config.store)
+    found = [
+        (-info.age_s, info.key)
+        for info in store.list(config.name)
+        if info.key.count("/") == 2 and info.key.endswith(f"/{CONFIG_FILE}")
+    ]
+    if not found:
+        raise ConfigError(
+            f"no run of '{config.name}' in '{config.store}' to continue. "
+            "Start one without --resume."
+        )
+    return join_key(store.uri, max(found)[1].removesuffix(f"/{CONFIG_FILE}"))
+
+
+def config_of(source: str, overrides: Sequence[str] = ()) -> ExperimentConfig:
+    """Return the config of a run, which may be a folder or a URI.
+
+    Raises:
+        ConfigError: There is no run, or its ``config.yaml`` or an override is wrong.
+        StorageError: The store cannot be read.
+    """
+    local = local_folder(source)
+    if local is not None:
+        return load(RunDirectory.open(local).config_file, overrides)
+    uri = source.rstrip("/")
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, CONFIG_FILE)
+        try:
+            open_store(uri).download(CONFIG_FILE, path)
+        except NotFoundError as error:
+            raise no_run(uri) from error
+        return load(path, overrides)
 
 
 def load_run_config(run: RunDirectory) -> ExperimentConfig:

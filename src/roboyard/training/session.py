@@ -20,6 +20,7 @@ from roboyard.training.callbacks import Conductor, StopRequest
 from roboyard.training.callbacks.metrics import make_logger
 from roboyard.training.checkpoint import CheckpointStore, FoundCheckpoint, Subject, load_parts
 from roboyard.training.crew import Crew, Records, assemble
+from roboyard.training.custody import Custody
 from roboyard.training.device import choose_device, choose_threads
 from roboyard.training.parts import (
     CheckpointPart,
@@ -48,12 +49,17 @@ class Session:
     """The open parts of a run: environments, algorithm, callbacks, files."""
 
     config: ExperimentConfig
-    run: RunDirectory
+    custody: Custody
     algorithm: BaseAlgorithm
     crew: Crew
     parts: dict[str, CheckpointPart]
     checkpoints: CheckpointStore
     stop: StopRequest
+
+    @property
+    def run(self) -> RunDirectory:
+        """The folder that is worked in."""
+        return self.custody.run
 
     @property
     def conductor(self) -> Conductor:
@@ -108,7 +114,7 @@ class Session:
 @contextlib.contextmanager
 def open_session(
     config: ExperimentConfig,
-    run: RunDirectory,
+    custody: Custody,
     stop: StopRequest,
     extra: Sequence[BaseCallback] = (),
 ) -> Iterator[Session]:
@@ -121,17 +127,17 @@ def open_session(
         seed_everything(derive_seeds(config.seed, "training", 1)[0])
         venv = _open_envs(config, stack)
         algorithm = _build_algorithm(config, venv)
-        records = Records.open(config, run)
+        records = Records.open(config, custody.run)
         stack.callback(records.close)
         algorithm.set_logger(make_logger(records.metric_writers))
         checkpoints = CheckpointStore(
-            run.checkpoints,
+            custody.run.checkpoints,
             Subject(config.agent.algorithm, config.env.id),
             config.checkpoint.keep_last,
         )
         crew = assemble(
             config,
-            run,
+            custody,
             algorithm,
             records=records,
             checkpoints=checkpoints,
@@ -141,7 +147,7 @@ def open_session(
         stack.callback(crew.conductor.close)
         parts = make_parts(algorithm, venv, crew.conductor)
         crew.checkpoint.parts = parts
-        session = Session(config, run, algorithm, crew, parts, checkpoints, stop)
+        session = Session(config, custody, algorithm, crew, parts, checkpoints, stop)
         _note_limits(session, parts)
         yield session
 

@@ -13,11 +13,13 @@ from roboyard.config.load import to_yaml
 from roboyard.config.schema import ExperimentConfig
 from roboyard.errors import RoboyardError, StorageError, TrainingError
 from roboyard.storage import atomic
+from roboyard.storage.lease import LeaseLostError
 from roboyard.storage.run_directory import RunDirectory
 from roboyard.training import diagnosis
 from roboyard.training.callbacks import ProgressCallback, StopRequest
 from roboyard.training.callbacks.base import Boundary, RunCallback, StopTraining
 from roboyard.training.conclusion import conclude
+from roboyard.training.custody import Custody, drive_existing, drive_new
 from roboyard.training.log import logged_to
 from roboyard.training.provenance import record_segment
 from roboyard.training.result import TrainResult
@@ -44,7 +46,7 @@ class Trainer:
         config: ExperimentConfig,
         *,
         run_id: str | None = None,
-        resume_from: Path | None = None,
+        resume_from: str | Path | None = None,
         callbacks: Sequence[BaseCallback] = (),
         progress: bool = True,
     ) -> None:
@@ -53,7 +55,7 @@ class Trainer:
         Args:
             config: What to train.
             run_id: Name of the new run's folder; by default the time.
-            resume_from: A run directory to continue instead.
+            resume_from: A run to continue instead: its folder, or its URI in a store.
             callbacks: Callbacks besides those that the config asks for.
             progress: Show a progress bar, or lines where there is no terminal.
         """
@@ -75,12 +77,18 @@ class Trainer:
             ConfigError: The config, the folder or the run to continue is wrong.
             CheckpointError: There is no good checkpoint, or it belongs to another run.
             TrainingError: A number is not finite, or a worker process died.
-            StorageError: The disk is full or cannot be written.
+            StorageError: The disk is full or cannot be written, another process drives the run,
+                or its files could not be sent to its store.
         """
-        run, stop = self._open_run(), StopRequest()
+        with self._custody() as custody:
+            return self._drive(custody)
+
+    def _drive(self, custody: Custody) -> TrainResult:
+        run, stop = custody.run, StopRequest()
+        self._check(run)
         with logged_to(run.log_file), InterruptGuard() as guard, _failure_recorded(run):
             callbacks = (_Signals(guard, stop), *self._callbacks, *self._shown())
-            with open_session(self._config, run, stop, callbacks) as session:
+            with open_session(self._config, custody, stop, callbacks) as session:
                 start = self._prepare(session)
                 if start < self._config.train.total_steps and not self._ended:
                     _learn(session)
@@ -88,14 +96,15 @@ class Trainer:
                     _restore_only(session)
                 return conclude(session)
 
-    def _open_run(self) -> RunDirectory:
+    def _custody(self) -> contextlib.AbstractContextManager[Custody]:
         if self._resume_from is not None:
-            run = RunDirectory.open(self._resume_from)
+            return drive_existing(self._resume_from)
+        return drive_new(self._config, self._run_id)
+
+    def _check(self, run: RunDirectory) -> None:
+        if self._resume_from is not None:
             started_with = check_continues(run, self._config)
             self._ended = has_ended(run, started_with, self._config)
-        else:
-            run = RunDirectory.create(self._config.store, self._config.name, self._run_id)
-        return run
 
     def _shown(self) -> tuple[BaseCallback, ...]:
         return (ProgressCallback(self._config.train.total_steps),) if self._progress else ()
@@ -174,6 +183,9 @@ def _failure_recorded(run: RunDirectory) -> Iterator[None]:
     """Write a failure to ``status.json`` before it goes on its way."""
     try:
         yield
+    except LeaseLostError as error:
+        _LOG.error("stopped: %s", error)  # the status is the new driver's to write
+        raise
     except BaseException as error:
         reason = str(error) if isinstance(error, RoboyardError) else repr(error)
         state, text = ("interrupted", "stopped at once") if _is_stop(error) else ("failed", reason)

@@ -73,7 +73,7 @@ def test_an_error_says_where_and_why(fault, where, texts):
         ("memory", ["MemoryError"]),
         ("exit", ["ended with exit code 3", "environment 2"]),
         ("system_exit", ["SystemExit: enough"]),
-        ("SIGTERM", ["killed by SIGTERM", "environment 2"]),
+        ("SIGALRM", ["killed by SIGALRM", "environment 2"]),
         ("segv", ["killed by SIGSEGV", "native code", "environment 2", "in fail"]),
         ("orphan", ["killed by SIGKILL"]),
     ],

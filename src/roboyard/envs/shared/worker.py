@@ -206,10 +206,13 @@ class Worker:
 
 def main(arguments: Sequence[str]) -> None:
     """Run a worker process; the arguments are numbers, see ``process._launch``."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to handle
-    number, parent, by_main_thread, read, write, lifeline, memory, crash = map(int, arguments)
+    # Whether and when to stop is the parent's to decide, also where a scheduler signals them all;
+    # it needs the workers for its last checkpoint, and takes them with it whatever happens.
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1):
+        signal.signal(number, signal.SIG_IGN)
+    worker, parent, by_main_thread, read, write, lifeline, memory, crash = map(int, arguments)
     for descriptor in (read, write, lifeline, memory, crash):
         os.set_inheritable(descriptor, False)
     tie_to_parent(lifeline, parent, to_its_main_thread=bool(by_main_thread))
     faulthandler.enable(crash)
-    Worker(number, Channel(read, write), memory).serve()
+    Worker(worker, Channel(read, write), memory).serve()

@@ -3,6 +3,7 @@
 from roboyard.training.callbacks.base import Boundary, Every, RunCallback, StopRequest
 from roboyard.training.callbacks.checkpoint import CheckpointCallback, StatusCallback
 from roboyard.training.callbacks.conductor import Conductor
+from roboyard.training.callbacks.delivery import DeliveryCallback, TenureCallback
 from roboyard.training.callbacks.early_stop import EarlyStopCallback
 from roboyard.training.callbacks.evaluation import EvaluationCallback
 from roboyard.training.callbacks.metrics import MetricsCallback
@@ -15,6 +16,7 @@ __all__ = [
     "Boundary",
     "CheckpointCallback",
     "Conductor",
+    "DeliveryCallback",
     "EarlyStopCallback",
     "EvaluationCallback",
     "Every",
@@ -24,6 +26,7 @@ __all__ = [
     "RunCallback",
     "StatusCallback",
     "StopRequest",
+    "TenureCallback",
     "VideoCallback",
     "make_user_callbacks",
 ]

@@ -49,6 +49,10 @@ class CheckpointCallback(RunCallback):
         """Whether continuing from the checkpoints is exact."""
         self.last_step: int | None = None
         """Step of the newest checkpoint."""
+        self.cost_s = 0.0
+        """How long the newest one took to write [s]."""
+        self.written = time.monotonic()
+        """When the newest one was written, or the start, on the monotonic clock [s]."""
         self._store = store
         self._every = Every(every_steps)
         self._stop = stop
@@ -83,11 +87,9 @@ class CheckpointCallback(RunCallback):
             exact=self.exact,
         )
         self.last_step = boundary.step
-        _LOG.info(
-            "checkpoint at step %d written in %.2f s.",
-            boundary.step,
-            time.perf_counter() - start,
-        )
+        self.cost_s = time.perf_counter() - start
+        self.written = time.monotonic()
+        _LOG.info("checkpoint at step %d written in %.2f s.", boundary.step, self.cost_s)
 
 
 class StatusCallback(RunCallback):

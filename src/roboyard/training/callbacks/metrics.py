@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import math
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -50,9 +50,17 @@ def make_logger(writers: Sequence[MetricWriter]) -> Logger:
 class MetricsCallback(RunCallback):
     """Writes a row whenever an interval of steps has passed, and at the end."""
 
-    def __init__(self, every_steps: int) -> None:
-        """Write a row every ``every_steps`` control steps."""
+    def __init__(
+        self, every_steps: int, gauges: Callable[[], Mapping[str, float]] | None = None
+    ) -> None:
+        """Write a row every ``every_steps`` control steps.
+
+        Args:
+            every_steps: Control steps between rows.
+            gauges: Returns further numbers at the moment of a row.
+        """
         super().__init__()
+        self._gauges = gauges or dict
         self._every = Every(every_steps)
         self._clock: PhaseClock | None = None
         self._started = self._row_time = time.perf_counter()
@@ -61,7 +69,7 @@ class MetricsCallback(RunCallback):
     def on_boundary(self, boundary: Boundary) -> None:
         """Write a row if one is due."""
         if self._every.due(boundary) or (boundary.final and self._row_step < boundary.step):
-            rows = (self._rollout(), self._times(boundary.step), _system())
+            rows = (self._rollout(), self._times(boundary.step), _system(), self._gauges())
             for key, value in (pair for row in rows for pair in row.items()):
                 self.logger.record(key, value)
             self.logger.dump(boundary.step)
