@@ -106,6 +106,8 @@ class RobotSpec(Record):
     """Roll, pitch and yaw of the base [rad]; by default the description's, or zero."""
     scale: PositiveFloat = 1.0
     """Factor on all lengths (URDF only)."""
+    inertia: Literal["file", "shapes"] = "file"
+    """Where inertias come from: the file, or its masses and collision shapes (URDF only)."""
     self_collision: Literal["none", "all", "exclude_parent", "exclude_all_parents"] = "none"
     """Whether the robot's links touch each other."""
     base_link: str | None = None

@@ -176,9 +176,10 @@ def _inertia_fault(inertial: Element | None, *, is_root: bool) -> str:
             return ""  # Often a mere name for the world.
         return "has no inertial: the engine makes it 1 kg with an inertia of 1 kg m^2"
     mass, inertia = inertial.find("mass"), inertial.find("inertia")
-    kilograms = _value(mass, "value")
-    if inertia is None or not kilograms > 0:
-        return "" if is_root else f"has a mass of {kilograms:g} kg, or no inertia"
+    if not _value(mass, "value") > 0:
+        return ""  # Such links mark a place; they harm nothing if another one moves with them.
+    if inertia is None:
+        return "has a mass but no inertia"
     xx, yy, zz, xy, xz, yz = (_value(inertia, f"i{axes}") for axes in _AXES)
     moments = np.linalg.eigvalsh([[xx, xy, xz], [xy, yy, yz], [xz, yz, zz]])
     return moments_fault(moments[0], moments[1], moments[2])

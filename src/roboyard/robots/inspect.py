@@ -86,7 +86,7 @@ def inspect_robot(
         links = _links(world, body, joints)
         bounds = find_bounds(world, body)
         warnings = (
-            *_file_warnings(find_asset(spec.file)),
+            *_file_warnings(spec),
             *_mass_warnings(joints, links, bounds),
             *_limit_warnings(spec, driven, is_bare),
             *_start_warnings(driven, actuated),
@@ -118,12 +118,14 @@ def _links(world: World, body: int, joints: tuple[JointInfo, ...]) -> tuple[Link
     return tuple(LinkRow(index, name, link_mass(world, body, index)) for index, name in names)
 
 
-def _file_warnings(file: Path) -> list[str]:
+def _file_warnings(spec: RobotSpec) -> list[str]:
+    file = find_asset(spec.file)
     meshes = [
         f"link '{mesh.link}': the {mesh.use} mesh '{mesh.name}' does not exist"
         for mesh in description.missing_meshes(file)
     ]
-    return [*description.words_for_numbers(file), *description.inertia_faults(file), *meshes]
+    inertias = description.inertia_faults(file) if spec.inertia == "file" else []
+    return [*description.words_for_numbers(file), *inertias, *meshes]
 
 
 def _mass_warnings(
@@ -136,13 +138,14 @@ def _mass_warnings(
     light = [joint.name for joint in joints if joint.is_movable and not carried[joint.index] > 0]
     found = [f"{_joints(light)} nothing that has a mass"] if light else []
     size = float(np.linalg.norm(np.subtract(bounds.upper, bounds.lower)))
-    for link in links:
-        mass, inertia = link.mass
-        if mass > 0 and max(inertia) > mass * size**2:
-            found.append(
-                f"link '{link.name}' has an inertia of {max(inertia):.3g} kg m^2, too much for "
-                f"{mass:.3g} kg in a robot of {size:.2g} m; is it a placeholder?"
-            )
+    large = [
+        link.name for link in links if max(link.mass.inertia) > link.mass.mass * size**2 > 0
+    ]  # fmt: skip
+    if large:
+        found.append(
+            f"inertias too large for the masses in a robot of {size:.2g} m: {_listed(large)}; if "
+            "they are placeholders, set inertia: shapes"
+        )
     return found
 
 

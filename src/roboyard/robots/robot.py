@@ -218,7 +218,7 @@ def load_bodies(world: World, spec: RobotSpec) -> tuple[int, ...]:
             quaternion(spec.rotation or (0.0, 0.0, 0.0)),
             spec.fixed_base,
             spec.scale,
-            flags | INERTIA_FROM_FILE,
+            flags | (INERTIA_FROM_FILE if spec.inertia == "file" else 0),
         ),
     )
 
