@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from roboyard.config.tasks import GroundConfig, ObjectConfig, TaskConfig
+from roboyard.config.grounds import GroundConfig
+from roboyard.config.tasks import ObjectConfig, TaskConfig
 from roboyard.robots import Robot, load_robot
 from roboyard.robots.reading import Thing
 from roboyard.robots.robot import find_body
 from roboyard.sim import Dynamics, World
 from roboyard.sim.ground import load_stadium
+from roboyard.sim.terrain import Terrain, load_terrain, make_terrain
 
 
 class Scene(NamedTuple):
@@ -21,6 +23,8 @@ class Scene(NamedTuple):
     """Bodies that count as ground."""
     things: dict[str, Thing]
     """Objects beside the robot, by name."""
+    terrain: Terrain | None = None
+    """The terrain, if the ground is one."""
 
 
 def load_scene(world: World, task: TaskConfig) -> Scene:
@@ -29,18 +33,22 @@ def load_scene(world: World, task: TaskConfig) -> Scene:
     Raises:
         RobotDescriptionError: Something in it is wrong; the message names the place.
     """
-    grounds = _load_ground(world, task.ground)
+    terrain = make_terrain(task.ground.terrain) if task.ground.type == "terrain" else None
+    grounds = _load_ground(world, task.ground, terrain)
     robot = Robot(world, load_robot(task.robot))
     things = {
         name: _find_thing(robot, config, f"objects.{name}") for name, config in task.objects.items()
     }
-    return Scene(robot, grounds, things)
+    return Scene(robot, grounds, things, terrain)
 
 
-def _load_ground(world: World, config: GroundConfig) -> tuple[int, ...]:
+def _load_ground(world: World, config: GroundConfig, terrain: Terrain | None) -> tuple[int, ...]:
     if config.type == "none":
         return ()
-    body = load_stadium(world) if config.type == "stadium" else world.load_plane()
+    if terrain is not None:
+        body = load_terrain(world, terrain)
+    else:
+        body = load_stadium(world) if config.type == "stadium" else world.load_plane()
     changes = Dynamics(lateral_friction=config.friction, restitution=config.restitution)
     world.set_dynamics(body, -1, changes)
     return (body,)

@@ -17,12 +17,11 @@ from roboyard.envs.base import BaseRobotEnv
 from roboyard.envs.scene import Scene, load_scene
 from roboyard.envs.tasks import load_task
 from roboyard.envs.terms.binding import BoundTerm
-from roboyard.envs.terms.managers import (
-    EventManager,
-    Memories,
-    RewardManager,
-    TerminationManager,
-)
+from roboyard.envs.terms.channels import Channel
+from roboyard.envs.terms.curricula import CurriculumManager, Episode
+from roboyard.envs.terms.knobs import make_knobs
+from roboyard.envs.terms.managers import EventManager, RewardManager, TerminationManager
+from roboyard.envs.terms.memories import CommandManager, Memories
 from roboyard.envs.terms.observing import Observation, ObservationManager, cleaned
 from roboyard.envs.terms.registry import EventContext, TermSetup
 from roboyard.errors import SimulationError
@@ -38,8 +37,10 @@ class TaskEnv(BaseRobotEnv[Observation, Floats]):
 
     ``info`` holds ``reward_terms`` (every term's weighted value in this step), and at the end of
     an episode ``episode_reward_terms`` (their sums) and ``terminated_by`` (names of the terms
-    that ended it); ``is_success`` if the task knows success; ``events`` (what was drawn) at the
-    reset; ``is_unstable`` if the physics gave numbers that are not finite, which ends the episode.
+    that ended it); ``is_success`` if the task knows success; ``is_unstable`` if the physics gave
+    numbers that are not finite, which ends the episode. What was drawn is in ``events``,
+    ``sensors``, ``acting`` and ``commands``, at the reset and whenever it is drawn anew;
+    ``curricula`` holds the levels.
 
     Example:
         >>> env = TaskEnv("hopper-run", overrides={"rewards": {"alive": {"weight": 2}}})
@@ -85,12 +86,19 @@ class TaskEnv(BaseRobotEnv[Observation, Floats]):
         setup = TermSetup(
             self.robot, self.control_period, tuple(task.objects), tuple(task.commands)
         )
+        self.commands = CommandManager(task.commands, setup)
         self.observations = ObservationManager(task.observations, setup, task.clip_observations)
         self.rewards = RewardManager(task.rewards, setup)
         self.terminations = TerminationManager(task.terminations, setup)
         self.events = EventManager(task.events, setup)
         terms = self.terms()
-        self.memories = Memories(terms)
+        self.memories = Memories(
+            {name: group for name, group in terms.items() if name != "commands"}
+        )
+        self.acting = None if task.acting is None else Channel(task.acting)
+        self.curricula = CurriculumManager(
+            task.curricula, make_knobs(terms, self.rewards, self._channels()), self.rewards.names
+        )
         self.state = RobotState(
             self.robot,
             control_period=self.control_period,
@@ -98,17 +106,23 @@ class TaskEnv(BaseRobotEnv[Observation, Floats]):
             things=self.scene.things,
             parts=frozenset().union(*(t.info.reads for group in terms.values() for t in group)),
         )
+        if self.scene.terrain is not None:
+            self.state.ground_height = self.scene.terrain.height_at
         self.state.begin()
+        self.commands.reset(self.state, np.random.default_rng(0))
         self.memories.reset(self.state)
         self.observations.measure(self.state)
         self.observation_space = cast("Space[Observation]", self.observations.space())
         self._size = len(self.robot.actuated)
         self.action_space = Box(-1.0, 1.0, (self._size,), np.float32)
         self._is_over = self._is_unstable = False
+        self._gained = 0.0
+        self._drawn: dict[str, Any] = {}
 
     def terms(self) -> dict[str, list[BoundTerm]]:
         """Return the task's terms, by list."""
         return {
+            "commands": self.commands.terms,
             "observations": self.observations.terms,
             "rewards": self.rewards.terms,
             "terminations": self.terminations.terms,
@@ -130,14 +144,29 @@ class TaskEnv(BaseRobotEnv[Observation, Floats]):
         """Joint that each entry of the action drives."""
         return self.robot.action_names
 
+    def step(self, action: Floats) -> tuple[Observation, float, bool, bool, dict[str, Any]]:
+        """Make one control step; see Gymnasium."""
+        observation, reward, terminated, truncated, info = super().step(action)
+        return observation, reward, terminated, truncated or self._is_cut(), info
+
     def _reset(self, options: Mapping[str, Any]) -> None:
         del options  # Unused.
+        generator = self.np_random
+        self.curricula.update()
+        for actuator in self.robot.actuators:
+            actuator.restore_nominal()
+        self.state.encoder_offsets = np.zeros(len(self.robot.joints))
         self.events.reset(self._context())
         self.state.begin()
+        self.commands.reset(self.state, generator)
         self.memories.reset(self.state)
         self.rewards.reset()
-        self.terminations.fired = ()
+        self.terminations.reset()
         self._is_over = self._is_unstable = False
+        self._drawn = {"sensors": self.observations.reset(generator)}
+        if self.acting is not None:
+            self.acting.use(generator)
+            self._drawn["acting"] = self.acting.reset(self._size)
 
     def _apply(self, action: Floats) -> None:
         given = np.array(action, dtype=np.float64)
@@ -152,7 +181,10 @@ class TaskEnv(BaseRobotEnv[Observation, Floats]):
         if self.events.is_timed:
             self.events.tick(self._context(), self.state.step)
         limited = np.maximum(given, _LOW)
-        self.robot.command(np.minimum(limited, _HIGH, out=limited))
+        np.minimum(limited, _HIGH, out=limited)
+        if self.acting is not None:
+            limited = np.clip(self.acting(limited), _LOW, _HIGH)
+        self.robot.command(limited)
 
     def _simulate(self) -> None:
         drive, step = self.robot.drive, self.world.step
@@ -160,6 +192,11 @@ class TaskEnv(BaseRobotEnv[Observation, Floats]):
             drive()
             step()
         self.state.read()
+        # Before the observation: the reward belongs to the command that the policy acted on.
+        self._gained = self.rewards.compute(self.state)
+        self._is_over = self.terminations.compute(self.state)
+        self.curricula.steps += 1
+        self.commands.advance(self.state, self.np_random)
 
     def _observe(self) -> Observation:
         observation = self.observations.observe(self.state)
@@ -167,39 +204,79 @@ class TaskEnv(BaseRobotEnv[Observation, Floats]):
         return finite
 
     def _reward(self) -> float:
-        reward = self.rewards.compute(self.state)
-        return reward if math.isfinite(reward) else 0.0
+        return self._gained if math.isfinite(self._gained) else 0.0
 
     def _terminated(self) -> bool:
-        self._is_over = self.terminations.compute(self.state) or self._is_unstable
+        # A reward that is not finite is a broken simulation as well.
+        self._is_unstable = self._is_unstable or not math.isfinite(self._gained)
+        self._is_over = self._is_over or self._is_unstable
         return self._is_over
+
+    def _is_cut(self) -> bool:
+        return self.terminations.is_cut and not self._is_over
 
     def _info(self) -> dict[str, Any]:
         if self._elapsed == 0:
-            return {"events": self.events.drawn}
+            return self._first_info()
         info: dict[str, Any] = {"reward_terms": self.rewards.shares()}
         if self.terminations.successes:
             info["is_success"] = self.terminations.is_success
-        if self._is_over or self._elapsed >= self._limit:
+        if self.events.happened:
+            info["events"] = {name: self.events.drawn.get(name) for name in self.events.happened}
+        changed = self.commands.changed()
+        if changed:
+            info["commands"] = {name: self.state.commands[name].tolist() for name in changed}
+        if self._is_over or self._elapsed >= self._limit or self._is_cut():
+            self._note_end()
             info["episode_reward_terms"] = self.rewards.episode_shares()
             info["terminated_by"] = self.terminations.fired
             if self._is_unstable:
                 info["is_unstable"] = True
         return info
 
+    def _first_info(self) -> dict[str, Any]:
+        info = {"events": self.events.drawn, **self._drawn}
+        if self.commands.terms:
+            info["commands"] = {name: row.tolist() for name, row in self.state.commands.items()}
+        if self.task.curricula:
+            info["curricula"] = dict(self.curricula.levels)
+        return info
+
+    def _note_end(self) -> None:
+        steps = self._elapsed
+        rows = zip(self.rewards.names, self.rewards.sums, self.rewards.weights, strict=True)
+        means = {name: total / weight / steps if weight else 0.0 for name, total, weight in rows}
+        length = steps / self._limit
+        self.curricula.note(Episode(self.terminations.is_success, length, means))
+
     def _python_state(self) -> dict[str, Any]:
+        channels = self._channels()
         return {
             "state": self.state.get_state(),
             "memories": self.memories.get_state(),
+            "commands": {t.name: t.memory.get_state() for t in self.commands.terms if t.memory},
             "events": self.events.get_state(),
+            "actuators": [actuator.get_state() for actuator in self.robot.actuators],
+            "channels": {name: channel.get_state() for name, channel in channels.items()},
+            "curricula": self.curricula.get_state(),
             "reward_sums": self.rewards.sums,
         }
 
     def _set_python_state(self, state: dict[str, Any]) -> None:
+        self.curricula.set_state(state["curricula"])
         self.state.set_state(state["state"])
         self.memories.set_state(state["memories"])
+        for term in self.commands.terms:
+            if term.memory is not None:
+                term.memory.set_state(state["commands"][term.name])
         self.events.set_state(state["events"])
+        for actuator, numbers in zip(self.robot.actuators, state["actuators"], strict=True):
+            actuator.set_state(numbers)
+        for name, channel in self._channels().items():
+            channel.use(self.np_random)
+            channel.set_state(state["channels"][name])
         self.rewards.sums = list(state["reward_sums"])
+        self.terminations.reset()
         self._is_over = self._is_unstable = False
 
     def _camera(self) -> Camera:
@@ -209,4 +286,11 @@ class TaskEnv(BaseRobotEnv[Observation, Floats]):
     # Private.
 
     def _context(self) -> EventContext:
-        return EventContext(self.robot, self.scene.things, self.np_random)
+        scene = self.scene
+        return EventContext(
+            self.robot, scene.things, self.np_random, self.state, scene.grounds, scene.terrain
+        )
+
+    def _channels(self) -> dict[str, Channel]:
+        channels = {f"observations.{n}": c for n, c in self.observations.channels.items()}
+        return channels if self.acting is None else {**channels, "acting": self.acting}

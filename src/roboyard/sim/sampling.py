@@ -41,6 +41,13 @@ quaternion: Callable[[Vector], Quaternion] = pybullet.getQuaternionFromEuler
 """Orientation (x, y, z, w) of roll, pitch and yaw [rad]."""
 
 
+def multiplied(second: Quaternion, first: Quaternion) -> Quaternion:
+    """Return the orientation of turning by ``first`` and then by ``second``."""
+    turned = pybullet.multiplyTransforms((0, 0, 0), second, (0, 0, 0), first)[1]
+    x, y, z, w = turned
+    return x, y, z, w
+
+
 def joint_sampler(
     world: World, body: int, joints: Sequence[int]
 ) -> Callable[[], Sequence[JointRow]]:

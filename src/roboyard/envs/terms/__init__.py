@@ -6,16 +6,19 @@ Importing this package registers the library; ``module:function`` names a user's
 from __future__ import annotations
 
 from roboyard.envs.terms import (
+    commands,
     effort_rewards,
     events,
     goals,
     locomotion_rewards,
     observations,
     proprioception,
+    randomization,
     rewards,
     terminations,
 )
 from roboyard.envs.terms.registry import (
+    COMMANDS,
     EVENTS,
     OBSERVATIONS,
     REWARDS,
@@ -23,6 +26,7 @@ from roboyard.envs.terms.registry import (
     EventContext,
     StatefulTerm,
     TermSetup,
+    commanding,
     event,
     observation,
     reward,
@@ -30,6 +34,7 @@ from roboyard.envs.terms.registry import (
 )
 
 __all__ = [
+    "COMMANDS",
     "EVENTS",
     "OBSERVATIONS",
     "REWARDS",
@@ -37,6 +42,8 @@ __all__ = [
     "EventContext",
     "StatefulTerm",
     "TermSetup",
+    "commanding",
+    "commands",
     "effort_rewards",
     "event",
     "events",
@@ -45,6 +52,7 @@ __all__ = [
     "observation",
     "observations",
     "proprioception",
+    "randomization",
     "reward",
     "rewards",
     "termination",

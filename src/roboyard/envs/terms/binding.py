@@ -33,6 +33,18 @@ class BoundTerm(NamedTuple):
     """The term itself, if it has a memory."""
     params: dict[str, Any]
     """Its parameters, defaults included, as given: names are not resolved."""
+    record: Record
+    """The same as a record."""
+    live: dict[str, Any]
+    """The parameters that the call uses; changing one here changes the term. A class has some
+    if it keeps them in an attribute ``params``."""
+    tunable: frozenset[str]
+    """Which of them are no names of joints, links, objects or commands."""
+
+    def change(self, record: Record) -> None:
+        """Take over the numbers of another record of its parameters."""
+        for name in self.live.keys() & self.tunable:
+            self.live[name] = getattr(record, name)
 
 
 def bind(
@@ -70,7 +82,8 @@ def bind(
         if params[field] is None:
             continue
         resolved[field] = _resolved(selection, params[field], setup, f"{where}.{field}")
-    return _bound(target, name, where, setup, params, resolved)
+    fixed = frozenset(selections)
+    return _bound(target, name, where, setup, given, resolved, fixed)
 
 
 def _resolved(selection: Selection, given: Any, setup: TermSetup, where: str) -> Any:  # noqa: ANN401
@@ -85,13 +98,17 @@ def _bound(  # noqa: PLR0917
     name: str,
     where: str,
     setup: TermSetup,
-    params: dict[str, Any],
+    given: Record,
     resolved: dict[str, Any],
+    fixed: frozenset[str],
 ) -> BoundTerm:
     info = info_of(target)
+    params = {field: getattr(given, field) for field in type(given).model_fields}
+    tunable = frozenset(params) - fixed
     if not inspect.isclass(target):
         call = functools.partial(target, **resolved) if resolved else target
-        return BoundTerm(name, call, info, None, params)
+        live = call.keywords if isinstance(call, functools.partial) else {}
+        return BoundTerm(name, call, info, None, params, given, live, tunable)
     try:
         memory = target(setup, **resolved)  # type: ignore[call-arg]
     except (ConfigError, RobotDescriptionError) as error:
@@ -101,7 +118,8 @@ def _bound(  # noqa: PLR0917
             f"{where}: a term that is a class needs the methods reset(state), __call__(state), "
             f"get_state() and set_state(state); '{target.__name__}' lacks some."
         )
-    return BoundTerm(name, memory.__call__, info, memory, params)
+    live = getattr(memory, "params", {})
+    return BoundTerm(name, memory.__call__, info, memory, params, given, live, tunable)
 
 
 @functools.lru_cache(maxsize=256)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from roboyard.config.tasks import (
@@ -17,10 +17,9 @@ from roboyard.envs.terms.registry import (
     REWARDS,
     TERMINATIONS,
     EventContext,
-    StatefulTerm,
     TermSetup,
 )
-from roboyard.errors import ConfigError
+from roboyard.errors import ConfigError, RoboyardError
 from roboyard.robots import RobotState
 
 
@@ -39,10 +38,7 @@ class RewardManager:
         """Weighted values of the last control step, in the order of ``names``."""
         self.sums = [0.0] * len(self.terms)
         """Sums of the weighted values since the reset."""
-        self._calls = [
-            (index, term.call, weight)
-            for index, (term, weight) in enumerate(zip(self.terms, self.weights, strict=True))
-        ]
+        self._calls = [(index, term.call) for index, term in enumerate(self.terms)]
 
     def reset(self) -> None:
         """Start an episode."""
@@ -52,9 +48,9 @@ class RewardManager:
     def compute(self, state: RobotState) -> float:
         """Return the reward of the control step that just ended."""
         total = 0.0
-        values, sums = self.values, self.sums
-        for index, call, weight in self._calls:
-            value = weight * call(state)
+        values, sums, weights = self.values, self.sums, self.weights
+        for index, call in self._calls:
+            value = weights[index] * call(state)
             values[index] = value
             sums[index] += value
             total += value
@@ -84,14 +80,27 @@ class TerminationManager:
             name for name, config in configs.items() if config.kind == "success"
         )
         """Names of the terms that mean success."""
+        self._cuts = frozenset(
+            name for name, config in configs.items() if config.kind == "truncation"
+        )
+        self.is_cut = False
+        """Whether a term that means truncation ended the episode, and no other."""
         self._calls: list[tuple[str, Callable[[RobotState], bool]]] = [
             (term.name, term.call) for term in self.terms
         ]
 
+    def reset(self) -> None:
+        """Start an episode."""
+        self.fired = ()
+        self.is_cut = False
+
     def compute(self, state: RobotState) -> bool:
-        """Return whether any term ends the episode; all are asked."""
+        """Return whether the episode ends by failure or success; all terms are asked."""
         self.fired = tuple([name for name, call in self._calls if call(state)])
-        return bool(self.fired)
+        if not self.fired:
+            return False
+        self.is_cut = self._cuts.issuperset(self.fired)
+        return not self.is_cut
 
     @property
     def is_success(self) -> bool:
@@ -122,6 +131,8 @@ class EventManager:
         self._due = [math.inf] * len(self._repeated)
         self.drawn: dict[str, Any] = {}
         """What the events drew last, by event."""
+        self.happened: tuple[str, ...] = ()
+        """Names of the events that happened before the present control step."""
         self.is_timed = bool(self._repeated)
         """Whether any event happens within episodes."""
 
@@ -134,10 +145,12 @@ class EventManager:
 
     def tick(self, context: EventContext, step: int) -> None:
         """Let what is due happen, before control step ``step`` (from 1)."""
+        self.happened = ()
         time = (step - 1) * self._period
         for index, (term, interval) in enumerate(self._repeated):
             if time >= self._due[index]:
                 self._happen(term, context)
+                self.happened += (term.name,)
                 self._due[index] = time + context.generator.uniform(*interval)
 
     def get_state(self) -> dict[str, Any]:
@@ -150,7 +163,10 @@ class EventManager:
         self.drawn = dict(state["drawn"])
 
     def _happen(self, term: BoundTerm, context: EventContext) -> None:
-        drawn = term.call(context)
+        try:
+            drawn = term.call(context)
+        except RoboyardError as error:
+            raise type(error)(f"events.{term.name}: {error}") from error
         if drawn:
             self.drawn[term.name] = drawn
 
@@ -162,31 +178,3 @@ def _check_interval(name: str, config: EventConfig) -> None:
         raise ConfigError(f"events.{name}: 'on: {config.on}' {needs} interval_s.")
     if interval is not None and interval[0] > interval[1]:
         raise ConfigError(f"events.{name}.interval_s: {interval[0]} is above {interval[1]}.")
-
-
-class Memories:
-    """The terms that have a memory, kept for resets and snapshots."""
-
-    def __init__(self, terms: Mapping[str, Iterable[BoundTerm]]) -> None:
-        """Collect them from lists of terms, by the list's name."""
-        self._terms: dict[str, StatefulTerm] = {
-            f"{place}.{term.name}": term.memory
-            for place, group in terms.items()
-            for term in group
-            if term.memory is not None
-        }
-        self._resets = [term.reset for term in self._terms.values()]
-
-    def reset(self, state: RobotState) -> None:
-        """Start an episode."""
-        for reset in self._resets:
-            reset(state)
-
-    def get_state(self) -> dict[str, object]:
-        """Return all memories."""
-        return {name: term.get_state() for name, term in self._terms.items()}
-
-    def set_state(self, state: Mapping[str, Any]) -> None:
-        """Take over what ``get_state`` returned."""
-        for name, term in self._terms.items():
-            term.set_state(state[name])

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from roboyard.config.tasks import ObservationTermConfig
 from roboyard.envs.terms.binding import BoundTerm, bind
+from roboyard.envs.terms.channels import Channel
 from roboyard.envs.terms.registry import OBSERVATIONS, TermSetup
 from roboyard.errors import ConfigError
 from roboyard.robots import RobotState
@@ -34,9 +35,12 @@ class Entry(NamedTuple):
 class _Group:
     """Terms whose values stand one after the other in one array."""
 
-    def __init__(self, terms: list[tuple[BoundTerm, float]], clip: float | None) -> None:
+    def __init__(
+        self, terms: list[tuple[BoundTerm, float, Channel | None]], clip: float | None
+    ) -> None:
         self.terms = terms
         self.size = 0
+        self.sizes: dict[str, int] = {}
         self.entries: list[Entry] = []
         self._writes: list[tuple[int | slice, Callable[[RobotState], Any]]] = []
         self._clip = clip
@@ -45,19 +49,25 @@ class _Group:
 
     def measure(self, state: RobotState) -> None:
         """Find out how many values each term gives, by asking once."""
-        for term, scale in self.terms:
+        for term, scale, channel in self.terms:
             value = np.asarray(term.call(state), dtype=np.float64)
             if value.ndim > 1:
                 raise ConfigError(
                     f"observations.{term.name}: the term gives an array of shape {value.shape}; "
-                    "allowed are numbers and flat arrays."
+                    "allowed are numbers and flat arrays. A picture needs a group of its own."
                 )
             where = slice(self.size, self.size + value.size) if value.ndim else self.size
-            self._writes.append((where, _scaled(term.call, scale)))
+            call = term.call if channel is None else _sensed(term.call, channel)
+            self._writes.append((where, _scaled(call, scale)))
             self.entries += _entries(term, value)
             self.size += value.size
+            self.sizes[term.name] = value.size
         if self.size > MAX_ENTRIES:
-            raise ConfigError(f"observations: {self.size} entries; at most {MAX_ENTRIES}.")
+            largest = max(self.sizes, key=lambda name: self.sizes[name])
+            raise ConfigError(
+                f"observations: {self.size} entries in one group, at most {MAX_ENTRIES} are "
+                f"allowed; the largest term is observations.{largest} with {self.sizes[largest]}."
+            )
 
     def space(self) -> Box:
         """Return the space of the array."""
@@ -76,6 +86,37 @@ class _Group:
         return values
 
 
+class PictureGroup:
+    """One term that gives pictures, shape (height, width, channels), as they are."""
+
+    def __init__(self, term: BoundTerm) -> None:
+        """Keep the term."""
+        self._call = term.call
+        self._name = term.name
+        self.sizes: dict[str, int] = {}
+        self.entries: list[Entry] = []
+
+    def measure(self, state: RobotState) -> None:
+        """Find out the shape, by asking once."""
+        self._first = np.asarray(self._call(state))
+        self.sizes[self._name] = self._first.size
+        if self._first.size > MAX_ENTRIES:
+            raise ConfigError(
+                f"observations.{self._name}: {self._first.size} entries, at most {MAX_ENTRIES} are "
+                "allowed; make the picture smaller."
+            )
+
+    def space(self) -> Box:
+        """Return the space of the pictures: bytes, or metres up to the largest float."""
+        kind = self._first.dtype
+        high = 255 if kind == np.uint8 else np.finfo(np.float32).max
+        return Box(0, high, self._first.shape, kind.type)
+
+    def observe(self, state: RobotState) -> Any:  # noqa: ANN401
+        """Return a new picture."""
+        return self._call(state)
+
+
 class ObservationManager:
     """Builds the observation from its terms."""
 
@@ -90,16 +131,34 @@ class ObservationManager:
             bind(OBSERVATIONS, "observations", name, config, setup)
             for name, config in configs.items()
         ]
-        grouped: dict[str, list[tuple[BoundTerm, float]]] = {}
+        self.channels = {
+            name: Channel(config.sensor)
+            for name, config in configs.items()
+            if config.sensor is not None
+        }
+        """Imperfect sensors, by term."""
+        grouped: dict[str, list[tuple[BoundTerm, float, Channel | None]]] = {}
         for term, config in zip(self.terms, configs.values(), strict=True):
-            grouped.setdefault(config.group, []).append((term, config.scale))
-        self._groups = {name: _Group(terms, clip) for name, terms in grouped.items()}
+            row = (term, config.scale, self.channels.get(term.name))
+            grouped.setdefault(config.group, []).append(row)
+        self._groups: dict[str, _Group | PictureGroup] = {
+            name: _make_group(name, terms, clip) for name, terms in grouped.items()
+        }
 
     def measure(self, state: RobotState) -> None:
         """Find out the sizes, from a first state."""
         for group in self._groups.values():
             group.measure(state)
         self._single = next(iter(self._groups.values())) if len(self._groups) == 1 else None
+
+    def reset(self, generator: np.random.Generator) -> dict[str, Any]:
+        """Start an episode: draw what is wrong with the sensors in it, and return that."""
+        drawn = {}
+        sizes = {name: n for group in self._groups.values() for name, n in group.sizes.items()}
+        for name, channel in self.channels.items():
+            channel.use(generator)
+            drawn[name] = channel.reset(sizes[name])
+        return drawn
 
     def space(self) -> Box | Dict:
         """Return the observation space: an array, or a dictionary if there are several groups."""
@@ -124,6 +183,31 @@ def _scaled(call: Callable[[RobotState], Any], scale: float) -> Callable[[RobotS
     return lambda state: scale * np.asarray(call(state))
 
 
+def _sensed(call: Callable[[RobotState], Any], channel: Channel) -> Callable[[RobotState], Any]:
+    def sense(state: RobotState) -> Any:  # noqa: ANN401
+        value = call(state)
+        if isinstance(value, float | int):
+            return channel(np.array([value]))[0]
+        return channel(np.asarray(value, dtype=np.float64))
+
+    return sense
+
+
+def _make_group(
+    name: str, terms: list[tuple[BoundTerm, float, Channel | None]], clip: float | None
+) -> _Group | PictureGroup:
+    pictures = [term for term, _, _ in terms if term.info.is_picture]
+    if not pictures:
+        return _Group(terms, clip)
+    (term, scale, channel), *others = terms
+    if others or scale != 1.0 or channel is not None:
+        raise ConfigError(
+            f"observations.{pictures[0].name}: a picture needs a group of its own (it is in "
+            f"'{name}' with others, or has a scale or sensor). Set 'group: {pictures[0].name}'."
+        )
+    return PictureGroup(term)
+
+
 def _entries(term: BoundTerm, value: NDArray[np.float64]) -> list[Entry]:
     if value.ndim == 0:
         return [Entry(term.name, term.info.unit)]
@@ -137,6 +221,8 @@ def cleaned(observation: Observation) -> tuple[Observation, bool]:
         parts = {name: cleaned(part) for name, part in observation.items()}
         values = {name: part for name, (part, _) in parts.items()}
         return values, any(unstable for _, unstable in parts.values())  # type: ignore[return-value]
+    if observation.ndim > 1:  # a picture is finite
+        return observation, False
     if math.isfinite(observation.dot(observation)) or np.isfinite(observation).all():
         return observation, False
     return np.nan_to_num(observation, nan=0.0, posinf=0.0, neginf=0.0), True

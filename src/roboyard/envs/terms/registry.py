@@ -15,6 +15,7 @@ import numpy as np
 from roboyard.registry import Registry
 from roboyard.robots import Robot, RobotState
 from roboyard.robots.reading import PARTS, Thing
+from roboyard.sim.terrain import Terrain
 
 TermFactory = Callable[..., Any]
 
@@ -24,6 +25,8 @@ REWARDS: Registry[TermFactory] = Registry("reward term")
 """Parts of the reward: return a float."""
 TERMINATIONS: Registry[TermFactory] = Registry("termination term")
 """Reasons to end an episode: return a bool."""
+COMMANDS: Registry[TermFactory] = Registry("command")
+"""What the robot is asked to do; see ``terms.commands``."""
 EVENTS: Registry[TermFactory] = Registry("event")
 """Changes of the world: return what was drawn, by name, or None."""
 
@@ -39,6 +42,8 @@ class TermInfo(NamedTuple):
     """Unit of its values."""
     labels: tuple[str, ...] = ()
     """Names of its values, if it has several."""
+    is_picture: bool = False
+    """Whether it gives pictures, which stand in a group of their own."""
 
 
 class TermSetup(NamedTuple):
@@ -63,6 +68,12 @@ class EventContext(NamedTuple):
     """Objects beside the robot, by name."""
     generator: np.random.Generator
     """The environment's generator: draw from nothing else."""
+    state: RobotState | None = None
+    """The record; at a reset, still that of the episode before."""
+    grounds: tuple[int, ...] = ()
+    """Bodies that count as ground."""
+    terrain: Terrain | None = None
+    """The task's terrain, if it has one."""
 
 
 @runtime_checkable
@@ -120,10 +131,14 @@ def _decorator(
 
 
 def observation(
-    *reads: str, unit: str = "", labels: tuple[str, ...] = (), name: str | None = None
+    *reads: str,
+    unit: str = "",
+    labels: tuple[str, ...] = (),
+    name: str | None = None,
+    is_picture: bool = False,
 ) -> Callable[[F], F]:
     """Register an observation term that needs these parts of the record."""
-    return _decorator(OBSERVATIONS, name, TermInfo(frozenset(reads), unit, labels))
+    return _decorator(OBSERVATIONS, name, TermInfo(frozenset(reads), unit, labels, is_picture))
 
 
 def reward(*reads: str, unit: str = "", name: str | None = None) -> Callable[[F], F]:
@@ -139,3 +154,10 @@ def termination(*reads: str, name: str | None = None) -> Callable[[F], F]:
 def event(*, name: str | None = None) -> Callable[[F], F]:
     """Register an event."""
     return _decorator(EVENTS, name, TermInfo(frozenset()))
+
+
+def commanding(
+    *reads: str, unit: str = "", labels: tuple[str, ...] = (), name: str | None = None
+) -> Callable[[F], F]:
+    """Register a command that needs these parts of the record."""
+    return _decorator(COMMANDS, name, TermInfo(frozenset(reads), unit, labels))

@@ -23,6 +23,10 @@ ACTUATED: Any = ("@actuated",)
 """Default of a selection: the joints that the action drives, in its order."""
 FEET: Any = ("@feet",)
 """Default of a selection: the links that are meant to touch the ground."""
+EVERY_LINK: Any = ("base", "*")
+"""Default of a selection: all links, the base among them."""
+BASE_LINK: Any = "@base"
+"""Default of a selection: the robot's base link."""
 NONE: Any = ()
 """Default of a selection: nothing."""
 
