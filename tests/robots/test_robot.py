@@ -71,6 +71,23 @@ def test_position_control_reaches_its_target(world: World) -> None:
     assert state.joint_positions[0] == pytest.approx(0.2, abs=0.01)
 
 
+@pytest.mark.parametrize("control", ["position", "velocity"])
+def test_motors_aim_at_no_more_than_the_velocity_limit(control: str, world: World) -> None:
+    actuator = {"joints": ["slider_to_cart"], "control": control, "scale": 4.0,
+                "velocity_limit": 0.5}  # fmt: skip
+    robot = Robot(world, load_robot({**CART, "actuators": [actuator]}))
+    state = RobotState(robot, control_period=1 / 240)
+    robot.command(np.array([1.0]))
+    speeds = []
+    for _ in range(240):
+        robot.drive()
+        world.step()
+        state.read()
+        speeds.append(state.joint_velocities[0])
+    assert max(speeds) == pytest.approx(0.5, abs=0.01)
+    assert state.joint_positions[0] == pytest.approx(0.5, abs=0.02)  # a second later
+
+
 def test_initial_positions_hold_after_loading(world: World) -> None:
     robot = Robot(world, load_robot({**CART, "joint_positions": {"cart_*": 0.3}}))
     state = RobotState(robot, control_period=0.01)
@@ -90,6 +107,7 @@ BAD = [
     ({"actuators": [{"joints": ["slider"]}]}, "actuators.0", "Did you mean 'slider_to_cart'?"),
     ({"actuators": [{"joints": ["*"]}, {"joints": ["slider*"]}]}, "actuators", "more than one"),
     ({"actuators": [{"joints": ["*"], "control": "pd"}]}, "actuators.0", "needs stiffness"),
+    ({"actuators": [{"joints": ["*"], "velocity_limit": 1}]}, "actuators.0", "no velocity_limit"),
     ({"actuators": [{"joints": ["*"], "scale": {"arm": 1}}]}, "actuators.0.scale", "'arm'"),
     ({"feet": ["toe"]}, "feet", "no link matches 'toe'"),
     ({"base_link": "p*e*"}, "base_link", ""),

@@ -46,7 +46,8 @@ class ActuatorConfig(Record):
     effort_limit: PerJoint | None = None
     """Largest torque or force [N m] or [N]; by default the description's limit, if it has one."""
     velocity_limit: PerJoint | None = None
-    """Largest velocity that ``position`` control aims at [rad/s] or [m/s]."""
+    """Largest velocity that ``position`` and ``velocity`` control aim at [rad/s] or [m/s]; the
+    other modes know none."""
     single_precision: bool = False
     """Compute torques in single precision, to reproduce programs that do (``torque`` only)."""
 
@@ -56,6 +57,10 @@ class ActuatorConfig(Record):
             raise ValueError("control 'pd' needs stiffness [N m/rad] (and usually damping)")
         if self.control == "torque" and not (self.stiffness is None and self.damping is None):
             raise ValueError("control 'torque' takes no stiffness or damping; use control 'pd'")
+        if self.velocity_limit is not None and self.control in ("torque", "pd"):
+            raise ValueError(
+                f"control '{self.control}' takes no velocity_limit; 'position' and 'velocity' do"
+            )
         return self
 
 

@@ -91,6 +91,12 @@ class Actuator(ABC):
         given = per_joint(limit, self.names, f"{where}.effort_limit", default=np.nan)
         return np.where(np.isnan(given), own, given)
 
+    def _velocity_limit(self, where: str) -> Floats:
+        """Return largest velocities to aim at, infinite where the spec has none."""
+        given = self.config.velocity_limit
+        where = f"{where}.velocity_limit"
+        return per_joint(np.inf if given is None else given, self.names, where, default=np.inf)
+
     def _gains(self, value: PerJoint | None, name: str, default: float) -> Floats:
         return per_joint(default if value is None else value, self.names, f"{self._where}.{name}")
 
@@ -150,6 +156,7 @@ class VelocityActuator(Actuator):
     def __init__(self, robot: Robot, config: ActuatorConfig, where: str) -> None:
         """Resolve the numbers."""
         super().__init__(robot, config, where)
+        self.velocity_limit = self._velocity_limit(where)
         self.keep_nominal()
 
     def command(self, action: Floats) -> None:
@@ -157,7 +164,7 @@ class VelocityActuator(Actuator):
         self._robot.world.set_velocity_targets(
             self._robot.body,
             self.joints,
-            self.offset + self.scale * action,
+            np.clip(self.offset + self.scale * action, -self.velocity_limit, self.velocity_limit),
             np.minimum(self.effort_limit, _LARGE),
         )
 
@@ -173,14 +180,34 @@ class PositionActuator(Actuator):
         super().__init__(robot, config, where)
         self.stiffness = self._gains(config.stiffness, "stiffness", 0.1)
         self.damping = self._gains(config.damping, "damping", 1.0)
+        self.velocity_limit = self._velocity_limit(where)
+        self._goal: Floats = self.offset.copy()
+        self._reader = JointReader(robot.world, robot.body, self.joints)
         self.keep_nominal()
 
     def command(self, action: Floats) -> None:
         """Set the target positions."""
+        self._goal = self.offset + self.scale * action
+        if self.config.velocity_limit is None:
+            self._aim(self._goal)
+
+    def drive(self) -> None:
+        """Aim no farther than the motor may go at the velocity limit, where there is one.
+
+        The motor aims at the velocity that removes ``stiffness`` of the error in a physics step.
+        """
+        if self.config.velocity_limit is not None:
+            self._reader.read()
+            here = self._reader.positions
+            step = self.velocity_limit * self._robot.world.config.time_step
+            reach = step / np.maximum(self.stiffness, _SMALL)
+            self._aim(here + np.clip(self._goal - here, -reach, reach))
+
+    def _aim(self, targets: Floats) -> None:
         self._robot.world.set_position_targets(
             self._robot.body,
             self.joints,
-            self.offset + self.scale * action,
+            targets,
             np.minimum(self.effort_limit, _LARGE),
             self.stiffness,
             self.damping,
@@ -225,6 +252,7 @@ class PDActuator(Actuator):
         self._send(forces=self.torques.tolist())
 
 
+_SMALL = 1e-9
 _LARGE = 1e6  # the engine takes no infinite force
 
 ACTUATORS: dict[str, type[Actuator]] = {
