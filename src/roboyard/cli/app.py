@@ -21,6 +21,7 @@ from roboyard.cli import (
     robot,
     runs,
     serve,
+    task,
     train,
 )
 from roboyard.errors import RoboyardError
@@ -72,6 +73,7 @@ app.add_typer(config.app, name="config")
 app.add_typer(runs.app, name="runs")
 app.add_typer(policy.app, name="policy")
 app.add_typer(robot.app, name="robot")
+app.add_typer(task.app, name="task")
 
 
 def run() -> None:

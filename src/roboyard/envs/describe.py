@@ -1,0 +1,168 @@
+"""A task in words: what every entry of its spaces means, its terms, its rates."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+from pydantic import JsonValue
+
+from roboyard.config.base import Record
+from roboyard.envs.task_env import TaskEnv
+from roboyard.envs.terms.binding import BoundTerm
+from roboyard.envs.terms.observing import Entry
+from roboyard.envs.terms.selections import Selection, resolve
+from roboyard.robots import Robot
+
+_OF_SLIDES = {"N m": "N", "rad": "m", "rad/s": "m/s"}
+_PAIRS = ("position", "velocity")
+
+
+class TermRow(NamedTuple):
+    """One term of a task."""
+
+    name: str
+    """Its name in the task."""
+    term: str
+    """What it is: a registered term, or ``module:function``."""
+    unit: str
+    """Unit of its values."""
+    settings: dict[str, JsonValue]
+    """What its list says about it, such as ``weight``."""
+    params: dict[str, Any]
+    """Its parameters, defaults included."""
+
+
+class ActionRow(NamedTuple):
+    """One entry of the action, which is limited to [-1, 1]."""
+
+    name: str
+    """The joint."""
+    control: str
+    """Control mode."""
+    unit: str
+    """Unit of what the entry becomes."""
+    scale: float
+    """What an entry of 1 adds to ``offset``."""
+    offset: float
+    """What an entry of 0 means."""
+
+
+class TaskDescription(NamedTuple):
+    """A task in words."""
+
+    description: str
+    """What is to be learnt."""
+    robot: str
+    """Name of the robot."""
+    rates: dict[str, str]
+    """Periods and lengths."""
+    observations: dict[str, list[Entry]]
+    """Name and unit of every entry of the observation, by group."""
+    shapes: dict[str, tuple[int, ...]]
+    """Shapes of the groups."""
+    actions: list[ActionRow]
+    """Entries of the action."""
+    terms: dict[str, list[TermRow]]
+    """Terms, by list."""
+
+
+def describe_task(env: TaskEnv) -> TaskDescription:
+    """Return ``env``'s task in words."""
+    terms = env.terms()
+    spaces = getattr(env.observation_space, "spaces", None)
+    entries = _named(env, terms["observations"])
+    keys = list(entries)
+    shapes = spaces or {keys[0]: env.observation_space}
+    return TaskDescription(
+        env.task.description,
+        env.robot.name,
+        _rates(env),
+        entries,
+        {name: tuple(space.shape or ()) for name, space in shapes.items()},
+        _actions(env.robot),
+        {
+            place: [_row(term, getattr(env.task, place)[term.name]) for term in group]
+            for place, group in terms.items()
+        },
+    )
+
+
+def _rates(env: TaskEnv) -> dict[str, str]:
+    world, steps = env.task.world, env.max_episode_steps
+    period = env.control_period
+    physics = world.steps_per_call * env.task.substeps
+    length = f"{steps} control steps ({steps * period:g} s)" if steps else "no limit"
+    return {
+        "physics step": f"{world.time_step * 1000:g} ms ({1 / world.time_step:.0f} Hz)",
+        "control step": f"{period * 1000:g} ms ({1 / period:.4g} Hz), {physics} physics steps",
+        "episode": length,
+    }
+
+
+def _row(term: BoundTerm, config: Record) -> TermRow:
+    fields = config.model_dump(mode="json", exclude={"term", "params"})
+    label = getattr(config, "term", None) or term.name
+    return TermRow(term.name, label, term.info.unit, fields, term.params)
+
+
+def _actions(robot: Robot) -> list[ActionRow]:
+    slides = {joint.name for joint in robot.joints if joint.kind == "prismatic"}
+    return [
+        ActionRow(
+            name,
+            group.config.control,
+            _OF_SLIDES[group.unit] if name in slides else group.unit,
+            float(scale),
+            float(offset),
+        )
+        for group in robot.actuators
+        for name, scale, offset in zip(group.names, group.scale, group.offset, strict=True)
+    ]
+
+
+def _named(env: TaskEnv, terms: list[BoundTerm]) -> dict[str, list[Entry]]:
+    """Return the observation's entries, with names of joints and links in place of numbers."""
+    named = {}
+    for group, entries in env.observations.entries().items():
+        names = [entry.name.partition(".")[0] for entry in entries]
+        for term in terms:
+            where = [index for index, name in enumerate(names) if name == term.name]
+            labels = _labels(env, term, len(where))
+            if not labels:
+                continue
+            for index, label in zip(where, labels, strict=True):
+                entries[index] = Entry(f"{term.name}.{label}", entries[index].unit)
+        named[group] = entries
+    return named
+
+
+def _labels(env: TaskEnv, term: BoundTerm, size: int) -> list[str]:
+    """Return names for a term's values, or nothing where they have some or none is known."""
+    if size < 1 or len(term.info.labels) == size:
+        return []
+    robot, axes = env.robot, term.params.get("axes")
+    if isinstance(axes, str) and len(axes) == size:
+        return list(axes)
+    parts = _parts(robot, term)
+    if len(parts) == size:
+        return parts
+    if len(parts) * 2 == size and "velocity_scale" in term.params:
+        return [f"{name}.{what}" for name in parts for what in _PAIRS]
+    if len(parts) * 3 == size:
+        return [f"{name}.{axis}" for name in parts for axis in "xyz"]
+    actions = list(robot.action_names)
+    return actions if "action" in str(term.call) and len(actions) == size else []
+
+
+def _parts(robot: Robot, term: BoundTerm) -> list[str]:
+    """Return the names of the joints or links that a term is told to look at."""
+    for kind in ("joints", "links"):
+        patterns = term.params.get(kind)
+        if patterns:
+            selection = Selection("joints" if kind == "joints" else "links")
+            found: Any = resolve(selection, patterns, robot, term.name)
+            if isinstance(found, slice):
+                found = range(found.start, found.stop)
+            names = robot.joint_names if kind == "joints" else None
+            return [names[i] if names else robot.link_name(i) for i in found]
+    return []
