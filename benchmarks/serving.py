@@ -98,7 +98,7 @@ async def drive(port: int, clients: int, seconds: float, kind: str, path: str) -
         writer.close()
 
     await asyncio.gather(*(client() for _ in range(clients)))
-    p50, p99 = np.percentile(times, [50, 99]) * 1e3
+    p50, p99 = np.percentile(times or [np.nan], [50, 99]) * 1e3
     return Load(len(times) / seconds, p50, p99)
 
 
@@ -150,6 +150,9 @@ def make_ask(kind: str, port: int, path: str) -> Ask:
         writer.write(request)
         headers = (await reader.readuntil(b"\r\n\r\n")).lower()
         assert headers.startswith(b"http/1.1 200"), headers
+        if b"transfer-encoding: chunked" in headers:
+            await reader.readuntil(b"0\r\n\r\n")
+            return
         start = headers.index(b"content-length:") + 15
         await reader.readexactly(int(headers[start : headers.index(b"\r\n", start)]))
 

@@ -105,6 +105,7 @@ def test_the_state_travels_in_json_too(server: ServerProcess) -> None:
         ([0.0], "observation", "has the shape (1,); allowed: (2,), or (n, 2) for a batch"),
         ([[0, 0], [1]], "observation", "must be numbers in lists of equal length"),
         (["0", "1"], "observation", "must be numbers"),
+        ([0.0, True], "observation", "holds true or false"),
         ({"pole angel": 0, "cart position": 0}, "pole angel", "Did you mean 'pole angle'?"),
         ({"pole angle": 0}, "cart position", "lacks 'cart position'"),
         ({"pole angle": "a", "cart position": 0}, "pole angle", "must be a number"),

@@ -17,6 +17,7 @@ from roboyard.serving.catalog import entry_to_json
 from roboyard.serving.descriptions import ACT_ANSWERS, ACT_BODY, errors
 from roboyard.serving.gate import Gate
 from roboyard.serving.refusal import Refusal
+from roboyard.serving.schemas import describe_policies
 from roboyard.serving.state import ServerState
 
 _SECURITY = "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; " \
@@ -30,10 +31,12 @@ def create_app(state: ServerState) -> ASGIApp:
         version=__version__,
         docs_url=None,  # The ready-made pages load scripts from elsewhere.
         redoc_url=None,
+        openapi_url=None,
     )
     _add_error_answers(app)
     _describe_acting(app)
     _add_information(app, state)
+    _add_description(app, state)
     _add_health(app, state)
     return Gate(ActRoutes(app, state), state)
 
@@ -117,6 +120,15 @@ def _add_information(app: FastAPI, state: ServerState) -> None:
         """Return the page for people."""
         request.scope["roboyard"].route = "page"
         return HTMLResponse(page, headers={"content-security-policy": _SECURITY})
+
+
+def _add_description(app: FastAPI, state: ServerState) -> None:
+    @app.get("/openapi.json", include_in_schema=False)
+    async def openapi(request: Request) -> Response:
+        """Return the OpenAPI description, with the inputs of the loaded policies."""
+        request.scope["roboyard"].route = "openapi"
+        described = describe_policies(app.openapi(), state.catalog, state.settings.max_rows)
+        return JSONResponse(described)
 
 
 def _add_health(app: FastAPI, state: ServerState) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from roboyard.serving import wire
+from roboyard.serving.requests import MAX_SEED
 
 ERROR: dict[str, Any] = {
     "type": "object",
@@ -49,7 +50,7 @@ MESSAGE: dict[str, Any] = {
         },
         "seed": {
             "description": "Sample the action with this seed instead of taking the likeliest.",
-            "anyOf": [{"type": "integer", "minimum": 0}, {"type": "null"}],
+            "anyOf": [{"type": "integer", "minimum": 0, "maximum": MAX_SEED}, {"type": "null"}],
         },
         "id": {"description": "Sent back as it is."},
     },

@@ -21,7 +21,8 @@ from roboyard.serving.wire import Message, Reply
 
 _LOG = logging.getLogger("roboyard.serving")
 _ENTRY = re.compile(r"entry '(.+?)'(?: \[| is )")
-_MAX_SEED = 2**63 - 1
+MAX_SEED = 2**53
+"""Larger numbers are not exact in every JSON reader."""
 
 
 class Prepared(NamedTuple):
@@ -41,11 +42,8 @@ def prepare(message: Message, version: Version, max_rows: int) -> Prepared:
     contract = version.contract
     checked = check(message.observation, contract, max_rows)
     rows = checked.rows
-    state: State | None = None
-    starts: np.ndarray | None = None
-    if contract.is_recurrent:
-        state = _state(message.state, contract, rows)
-        starts = _starts(message.episode_start, rows)
+    state = _state(message.state, contract, rows) if contract.is_recurrent else None
+    starts = _starts(message.episode_start, rows, contract.is_recurrent)
     query = Query(checked.observation, rows, state, starts, _seeds(message.seed, rows))
     return Prepared(query, checked.is_single)
 
@@ -94,24 +92,27 @@ def _state(given: Sequence[object] | None, contract: Contract, rows: int) -> Sta
     return arrays
 
 
-def _starts(given: object, rows: int) -> np.ndarray:
-    if given is None:
-        return np.zeros(rows, bool)
-    try:
-        starts = np.asarray(given)
-    except ValueError:
-        starts = np.empty((), object)
-    is_flag = starts.dtype.kind == "b" or (
-        starts.dtype.kind in "iuf" and bool(np.isin(starts, (0, 1)).all())
-    )
-    if not is_flag or starts.shape not in ((), (rows,), (1,)):
+def _starts(given: object, rows: int, is_recurrent: bool) -> np.ndarray | None:
+    """Return which observations begin an episode; policies without memory only check the form."""
+    flags = np.zeros(rows, bool) if given is None else _flags(given)
+    if flags is None or (is_recurrent and flags.shape not in ((), (rows,), (1,))):
         raise Refusal(
             422,
             "episode_start",
             f"'episode_start' must be true or false, or a list of {rows} of them.",
             entry="episode_start",
         )
-    return np.broadcast_to(starts.astype(bool), (rows,))
+    return np.broadcast_to(flags, (rows,)) if is_recurrent else None
+
+
+def _flags(given: object) -> np.ndarray | None:
+    if isinstance(given, np.ndarray):
+        is_flag = given.dtype.kind in "biuf" and given.ndim < 2 and np.isin(given, (0, 1)).all()
+        return given.astype(bool) if is_flag else None
+    listed = given if isinstance(given, list) else [given]
+    if not all(isinstance(flag, bool) for flag in listed):
+        return None
+    return np.asarray(given, bool)
 
 
 def starts_all(given: object) -> bool:
@@ -126,11 +127,10 @@ def starts_all(given: object) -> bool:
 def _seeds(given: object, rows: int) -> tuple[int, ...] | None:
     if given is None:
         return None
-    if isinstance(given, bool) or not isinstance(given, int) or not 0 <= given <= _MAX_SEED - rows:
+    if isinstance(given, float) and given.is_integer():
+        given = int(given)  # JSON does not tell 1.0 from 1.
+    if isinstance(given, bool) or not isinstance(given, int) or not 0 <= given <= MAX_SEED:
         raise Refusal(
-            422,
-            "seed",
-            f"'seed' must be a whole number from 0 to {_MAX_SEED - rows}.",
-            entry="seed",
+            422, "seed", f"'seed' must be a whole number from 0 to {MAX_SEED}.", entry="seed"
         )
     return tuple(range(given, given + rows))

@@ -80,14 +80,20 @@ def save(arrays: Mapping[str, np.ndarray], facts: Mapping[str, str] | None = Non
 
 def _array(body: bytes, start: int, name: str, facts: dict[str, object]) -> np.ndarray:
     try:
-        dtype, shape = _DTYPES[str(facts["dtype"])], facts["shape"]
-        begin, end = facts["data_offsets"]  # type: ignore[misc]
-    except (KeyError, TypeError, ValueError):
+        dtype, shape, place = _DTYPES[str(facts["dtype"])], facts["shape"], facts["data_offsets"]
+    except (KeyError, TypeError):
         raise ValueError(f"array '{name[:100]}' has no known dtype, shape and place") from None
-    sizes = shape if isinstance(shape, list) and len(shape) <= _MAX_DIMENSIONS else [None]
-    if not all(type(number) is int and number >= 0 for number in (*sizes, begin, end)):
+    sizes, offsets = _whole(shape), _whole(place)
+    if len(sizes) > _MAX_DIMENSIONS or len(offsets) != 2:
         raise ValueError(f"array '{name[:100]}' has a wrong shape or place")
+    begin, end = offsets
     count = math.prod(sizes)
     if end - begin != count * dtype.itemsize or start + end > len(body):
         raise ValueError(f"array '{name[:100]}' does not fit its place")
     return np.frombuffer(body, dtype, count, start + begin).reshape(sizes)
+
+
+def _whole(numbers: object) -> list[int]:
+    if not isinstance(numbers, list) or not all(type(n) is int and n >= 0 for n in numbers):
+        raise ValueError("a shape or place is not a list of whole numbers")
+    return numbers

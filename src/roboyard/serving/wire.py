@@ -79,10 +79,32 @@ def decode_json(body: bytes | str) -> Message:
                 f"the body has an unknown key '{key[:100]}'. Allowed: {', '.join(_KEYS)}."
                 f"{suggest(key[:100], _KEYS)}"
             )
+    text = body.encode("utf-8", "replace") if isinstance(body, str) else body
+    if (b"true" in text or b"false" in text) and _holds_flag(content["observation"]):
+        raise Refusal(
+            422,
+            "observation",
+            "the observation must be numbers; it holds true or false.",
+            entry="observation",
+        )
     state = content.get("state")
     if state is not None and not isinstance(state, list):
         raise Refusal(422, "state", "'state' must be the list that the last reply held.")
     return Message(**content)
+
+
+def _holds_flag(value: object) -> bool:
+    """Return whether there is a truth value in it, which NumPy would take for a number."""
+    waiting = [value]
+    while waiting:
+        one = waiting.pop()
+        if isinstance(one, bool):
+            return True
+        if isinstance(one, list):
+            waiting.extend(one)
+        elif isinstance(one, dict):
+            waiting.extend(one.values())
+    return False
 
 
 def decode_binary(body: bytes) -> Message:

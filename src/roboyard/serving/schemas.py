@@ -1,0 +1,102 @@
+"""Exact JSON schemas of the loaded policies' observations, for the OpenAPI description."""
+
+from __future__ import annotations
+
+import copy
+from typing import Any
+
+import numpy as np
+
+from roboyard.policies.signature import ArraySpec, Contract
+from roboyard.serving.catalog import Catalog
+from roboyard.serving.descriptions import MESSAGE
+from roboyard.serving.wire import JSON
+
+_MAX_LISTED = 64
+_LARGEST = float(np.finfo(np.float32).max) * 0.999
+_ACT = "/v1/policies/{name}/act"
+_INVOCATIONS = "/invocations"
+
+
+def describe_policies(base: dict[str, Any], catalog: Catalog, max_rows: int) -> dict[str, Any]:
+    """Return an OpenAPI description with a path for each loaded policy.
+
+    Args:
+        base: The description without policies; it is left as it is.
+        catalog: The loaded policies.
+        max_rows: Most observations in a request.
+    """
+    described = copy.deepcopy(base)
+    paths = described["paths"]
+    for name in catalog.names():
+        message = _message(catalog.entries[name][-1].contract, max_rows)
+        operation = copy.deepcopy(paths[_ACT]["post"])
+        operation["operationId"] = f"act_{name}"
+        operation["summary"] = f"Act with {name}"
+        operation["parameters"] = [
+            part for part in operation.get("parameters", []) if part["name"] != "name"
+        ]
+        operation["requestBody"]["content"][JSON]["schema"] = message
+        paths[_ACT.format(name=name)] = {"post": operation}
+        if len(catalog.entries) == 1:
+            body = paths[_INVOCATIONS]["post"]["requestBody"]
+            body["content"][JSON]["schema"] = message
+    return described
+
+
+def _message(contract: Contract, max_rows: int) -> dict[str, Any]:
+    message = copy.deepcopy(MESSAGE)
+    properties = message["properties"]
+    if contract.is_dict:
+        specs = contract.observations
+        forms = [
+            {
+                "type": "object",
+                "required": list(specs),
+                "additionalProperties": False,
+                "properties": {key: _one(spec) for key, spec in specs.items()},
+            }
+        ]
+    else:
+        spec = contract.observations[""]
+        batch = {"type": "array", "minItems": 1, "maxItems": max_rows, "items": _one(spec)}
+        forms = [_one(spec), batch, *_by_name(spec)]
+    properties["observation"] = {"anyOf": forms}
+    return message
+
+
+def _one(spec: ArraySpec) -> dict[str, Any]:
+    """Return the schema of one observation."""
+    size = spec.size
+    if len(spec.shape) == 1 and size <= _MAX_LISTED:
+        listed = [_number(spec, index) for index in range(size)]
+        return {"type": "array", "prefixItems": listed, "minItems": size, "maxItems": size}
+    is_uniform = np.ptp(spec.low) == 0 and np.ptp(spec.high) == 0 if size else False
+    schema = _number(spec, 0) if is_uniform else {"type": "number"}
+    for length in reversed(spec.shape):
+        schema = {"type": "array", "items": schema, "minItems": length, "maxItems": length}
+    return schema
+
+
+def _by_name(spec: ArraySpec) -> list[dict[str, Any]]:
+    if not spec.names or len(set(spec.names)) < spec.size or spec.size > _MAX_LISTED:
+        return []
+    return [
+        {
+            "type": "object",
+            "required": list(spec.names),
+            "additionalProperties": False,
+            "properties": {name: _number(spec, i) for i, name in enumerate(spec.names)},
+        }
+    ]
+
+
+def _number(spec: ArraySpec, index: int) -> dict[str, Any]:
+    entry = spec.entry(index)
+    schema: dict[str, Any] = {
+        "type": "integer" if spec.dtype.kind in "iu" else "number",
+        "minimum": max(entry.low, -_LARGEST),
+        "maximum": min(entry.high, _LARGEST),
+    }
+    text = f"{entry.name} [{entry.unit}]" if entry.unit else entry.name
+    return {**schema, "description": text}
