@@ -192,6 +192,8 @@ class TaskConfig(Record):
     """Limit every observation entry to this absolute value."""
     rewards: dict[TermName, RewardTermConfig] = Field(min_length=1)
     """Parts of the reward."""
+    positive_rewards: bool = False
+    """Raise the reward to 0 where its terms sum to less, so that ending early never pays."""
     terminations: dict[TermName, TerminationTermConfig] = Field(default={})
     """Reasons for an episode to end, besides its length."""
     events: dict[TermName, EventConfig] = Field(default={})

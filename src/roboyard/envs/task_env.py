@@ -193,7 +193,8 @@ class TaskEnv(BaseRobotEnv[Observation, Floats]):
             step()
         self.state.read()
         # Before the observation: the reward belongs to the command that the policy acted on.
-        self._gained = self.rewards.compute(self.state)
+        gained = self.rewards.compute(self.state)
+        self._gained = max(gained, 0.0) if self.task.positive_rewards else gained
         self._is_over = self.terminations.compute(self.state)
         self.curricula.steps += 1
         self.commands.advance(self.state, self.np_random)

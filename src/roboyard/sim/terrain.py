@@ -110,13 +110,15 @@ def _rough(
 
 def _slope(c: TerrainConfig, radius: Floats, level: float, _: np.random.Generator) -> Floats:
     run = radius.max() - np.maximum(radius, c.platform / 2)
-    return run * c.slope * level
+    heights: Floats = run * c.slope * level
+    return heights
 
 
 def _stairs(c: TerrainConfig, radius: Floats, level: float, _: np.random.Generator) -> Floats:
     run = radius.max() - np.maximum(radius, c.platform / 2)
     # Rounding errors must not move a stair by one cell.
-    return np.floor(run / c.stair_depth + 1e-6) * c.stair_height * level
+    heights: Floats = np.floor(run / c.stair_depth + 1e-6) * c.stair_height * level
+    return heights
 
 
 def _upside_down(make: Callable[..., Floats]) -> Callable[..., Floats]:

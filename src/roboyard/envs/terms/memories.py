@@ -64,10 +64,10 @@ class CommandManager:
 
     def reset(self, state: RobotState, generator: np.random.Generator) -> None:
         """Draw the commands of a new episode."""
-        context: Any = CommandContext(state, generator)
+        context = CommandContext(state, generator)
         for term in self.terms:
-            assert term.memory is not None
-            state.commands[term.name] = term.memory.reset(context)  # type: ignore[func-returns-value]
+            memory: Any = term.memory
+            state.commands[term.name] = memory.reset(context)
 
     def advance(self, state: RobotState, generator: np.random.Generator) -> None:
         """Let commands go on to the next control step."""
