@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 import numpy as np
 import psutil
 import pytest
-from conftest import linear
+from onnx_policies import linear
 from server_process import ServerProcess
 
 from roboyard.serving import Client

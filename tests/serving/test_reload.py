@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import counting, linear
+from onnx_policies import counting, linear
 from server_process import ServerProcess
 
 from roboyard.errors import BridgeError
