@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import math
 import time
+from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -18,6 +19,9 @@ from roboyard.training.callbacks.base import Boundary, Every, RunCallback
 from roboyard.training.timing import PhaseClock
 
 _LOG = logging.getLogger(__name__)
+
+_WINDOW = 100
+"""Episodes that means are taken over, as of returns."""
 
 
 class TrackingOutput(KVWriter):
@@ -65,11 +69,13 @@ class MetricsCallback(RunCallback):
         self._clock: PhaseClock | None = None
         self._started = self._row_time = time.perf_counter()
         self._row_step = 0
+        self._reward_terms: deque[dict[str, float]] = deque(maxlen=_WINDOW)
 
     def on_boundary(self, boundary: Boundary) -> None:
         """Write a row if one is due."""
         if self._every.due(boundary) or (boundary.final and self._row_step < boundary.step):
-            rows = (self._rollout(), self._times(boundary.step), _system(), self._gauges())
+            rollout = self._rollout() | self._rewards()
+            rows = (rollout, self._times(boundary.step), _system(), self._gauges())
             for key, value in (pair for row in rows for pair in row.items()):
                 self.logger.record(key, value)
             self.logger.dump(boundary.step)
@@ -82,6 +88,7 @@ class MetricsCallback(RunCallback):
             "elapsed": time.perf_counter() - self._started,
             "recorded": dict(_numbers(self.logger.name_to_value)),
             "counts": dict(self.logger.name_to_count),
+            "reward_terms": [dict(terms) for terms in self._reward_terms],
         }
 
     def load_state(self, state: Mapping[str, Any]) -> None:
@@ -92,11 +99,27 @@ class MetricsCallback(RunCallback):
         for key, value in state["recorded"].items():
             self.logger.record(key, value)
         self.logger.name_to_count.update(state["counts"])
+        self._reward_terms.extend(state.get("reward_terms", ()))
 
     def _on_training_start(self) -> None:
         self._clock = PhaseClock(self.model)
         self._row_time = time.perf_counter()
         psutil.cpu_percent()  # the first call only sets the mark for the next
+
+    def _on_step(self) -> bool:
+        for info in self.locals["infos"]:
+            terms = info.get("episode_reward_terms")
+            if terms:
+                self._reward_terms.append({name: float(share) for name, share in terms.items()})
+        return True
+
+    def _rewards(self) -> dict[str, float]:
+        """Return what each term of the reward adds to an episode's return, on average."""
+        names = dict.fromkeys(name for terms in self._reward_terms for name in terms)
+        return {
+            f"reward/{name}": _mean([terms.get(name, 0.0) for terms in self._reward_terms])
+            for name in names
+        }
 
     def _rollout(self) -> dict[str, float]:
         episodes, successes = self.model.ep_info_buffer, self.model.ep_success_buffer
