@@ -24,7 +24,11 @@ _CORE = (
     "matplotlib",
     "imageio-ffmpeg",
 )
-_EXTRAS = {"aws": ("boto3",)}
+_EXTRAS = {
+    "aws": ("boto3",),
+    "export": ("onnx", "onnxruntime"),
+    "serve": ("fastapi", "uvicorn", "onnxruntime"),
+}
 
 
 @dataclass(frozen=True)
