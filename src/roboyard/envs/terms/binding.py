@@ -127,8 +127,14 @@ def _parameters(target: TermFactory, where: str) -> tuple[type[Record], dict[str
     """Return a record of the term's parameters, and which of them are selections."""
     function = target.__init__ if inspect.isclass(target) else target
     skipped = 2 if inspect.isclass(target) else 1
-    parameters = list(inspect.signature(function).parameters.values())[skipped:]
-    hints = get_type_hints(function, include_extras=True)
+    try:
+        parameters = list(inspect.signature(function).parameters.values())[skipped:]
+        hints = get_type_hints(function, include_extras=True)
+    except (TypeError, ValueError, NameError) as error:
+        raise ConfigError(
+            f"{where}: the parameters of '{target.__name__}' cannot be read ({error}). Write the "
+            "term in Python, with annotations that can be imported."
+        ) from error
     fields: dict[str, Any] = {}
     selections: dict[str, Selection] = {}
     for parameter in parameters:
