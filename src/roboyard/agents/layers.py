@@ -93,8 +93,11 @@ def initialise(policy: BasePolicy, scheme: str) -> None:
     Args:
         policy: A built policy.
         scheme: ``orthogonal`` (gain sqrt(2) in hidden layers, 1 in outputs), ``xavier_uniform``
-            (Glorot & Bengio 2010) or ``kaiming_uniform`` (He et al. 2015).
+            (Glorot & Bengio 2010), ``kaiming_uniform`` (He et al. 2015), or ``torch``, which
+            leaves what the layers were made with.
     """
+    if scheme == "torch":
+        return
     if scheme == "orthogonal" and isinstance(policy, ActorCriticPolicy):
         return  # The class does this itself, with its own gain for each output.
     outputs = set(_output_layers(policy))

@@ -33,8 +33,9 @@ class NetworkConfig(Record):
     ``module:Class``; ``auto`` is the algorithm's own."""
     layer_norm: bool = False
     """Layer normalisation after each hidden layer."""
-    init: Literal["auto", "orthogonal", "xavier_uniform", "kaiming_uniform"] = "auto"
-    """Initialisation of the weights; ``auto`` is the algorithm's own."""
+    init: Literal["auto", "torch", "orthogonal", "xavier_uniform", "kaiming_uniform"] = "auto"
+    """Initialisation of the weights; ``auto`` is the algorithm's own, ``torch`` is what a layer
+    has when it is made (SB3's ``ortho_init=False``)."""
     log_std_init: float | None = None
     """Initial logarithm of the action's standard deviation, where the algorithm has one."""
     extractor: ExtractorConfig = ExtractorConfig()
