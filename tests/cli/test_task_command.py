@@ -69,6 +69,16 @@ def test_show_takes_the_config_of_a_run_with_overrides(roboyard, run_config: Pat
     assert weight("--set", "env.task.rewards.alive.weight=7") == 7
 
 
+def test_distributions_and_commands_are_spelled_out(roboyard) -> None:
+    example = Path(__file__).parents[2] / "examples" / "your-own-robot" / "train.yaml"
+    outcome = roboyard("task", "show", str(example))
+    assert outcome.code == 0, outcome.err
+    for words in ("tilt={type: uniform, low: 0, high: 0.1}", "asked.forward", "wheels.left_axle"):
+        assert words in outcome.out
+    record = json.loads(roboyard("task", "show", str(example), "--json").out)
+    assert record["terms"]["commands"][0]["params"]["forward"]["high"] == 0.5
+
+
 def test_what_is_no_task_is_one_line(roboyard) -> None:
     wrong = (
         ("hoper-run", "Did you mean 'hopper-run'?"),

@@ -115,6 +115,8 @@ def _shown(row: TermRow) -> dict[str, Any]:
 def _text(value: object) -> str:
     if value is None:
         return ""
+    if isinstance(value, dict):
+        return "{" + ", ".join(f"{key}: {_text(item)}" for key, item in value.items()) + "}"
     if isinstance(value, tuple | list):
         return "[" + ", ".join(map(_text, value)) + "]"
     return f"{value:g}" if isinstance(value, float) else str(value)

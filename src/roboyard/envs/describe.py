@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any, NamedTuple
 
-from pydantic import JsonValue
+from pydantic import BaseModel, JsonValue
 
 from roboyard.config.base import Record
 from roboyard.envs.task_env import TaskEnv
@@ -102,7 +103,13 @@ def _rates(env: TaskEnv) -> dict[str, str]:
 def _row(term: BoundTerm, config: Record) -> TermRow:
     fields = config.model_dump(mode="json", exclude={"term", "params"})
     label = getattr(config, "term", None) or term.name
-    return TermRow(term.name, label, term.info.unit, fields, term.params)
+    params = {name: _plain(value) for name, value in term.params.items()}
+    return TermRow(term.name, label, term.info.unit, fields, params)
+
+
+def _plain(value: object) -> object:
+    """Return records as tables."""
+    return value.model_dump(mode="json") if isinstance(value, BaseModel) else value
 
 
 def _actions(robot: Robot) -> list[ActionRow]:
@@ -140,18 +147,25 @@ def _labels(env: TaskEnv, term: BoundTerm, size: int) -> list[str]:
     """Return names for a term's values, or nothing where they have some or none is known."""
     if size < 1 or len(term.info.labels) == size:
         return []
-    robot, axes = env.robot, term.params.get("axes")
-    if isinstance(axes, str) and len(axes) == size:
-        return list(axes)
-    parts = _parts(robot, term)
-    if len(parts) == size:
-        return parts
-    if len(parts) * 2 == size and "velocity_scale" in term.params:
-        return [f"{name}.{what}" for name in parts for what in _PAIRS]
-    if len(parts) * 3 == size:
-        return [f"{name}.{axis}" for name in parts for axis in "xyz"]
-    actions = list(robot.action_names)
-    return actions if "action" in str(term.call) and len(actions) == size else []
+    fitting = (labels for labels in _candidates(env, term) if len(labels) == size)
+    return next(fitting, [])
+
+
+def _candidates(env: TaskEnv, term: BoundTerm) -> Iterator[list[str]]:
+    """Return what a term's values may be named after, the most telling first."""
+    axes = term.params.get("axes")
+    if isinstance(axes, str):
+        yield list(axes)
+    for command in env.commands.terms:
+        if command.name == term.params.get("name"):
+            yield list(command.info.labels)
+    parts = _parts(env.robot, term)
+    yield parts
+    if "velocity_scale" in term.params:
+        yield [f"{name}.{what}" for name in parts for what in _PAIRS]
+    yield [f"{name}.{axis}" for name in parts for axis in "xyz"]
+    if "action" in str(term.call):
+        yield list(env.robot.action_names)
 
 
 def _parts(robot: Robot, term: BoundTerm) -> list[str]:
