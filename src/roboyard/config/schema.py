@@ -81,9 +81,38 @@ class CheckpointConfig(Record):
     """When checkpoints are written and which are kept."""
 
     every_steps: PositiveInt | None = None
-    """Control steps between checkpoints; by default a twentieth of the run."""
+    """Control steps between checkpoints; by default chosen by time, see ``every_minutes``."""
+    every_minutes: PositiveFloat | None = None
+    """Wall-clock time between checkpoints [min]; by default chosen from their measured cost."""
+    hours_between_failures: PositiveFloat = 4.0
+    """Mean time between kills [h] for which the default interval loses the least time."""
     keep_last: PositiveInt = 3
     """How many of the newest to keep."""
+
+    @model_validator(mode="after")
+    def _one_interval(self) -> Self:
+        if self.every_steps is not None and self.every_minutes is not None:
+            raise ValueError("give either every_steps or every_minutes, or neither")
+        return self
+
+
+class PreemptionConfig(Record):
+    """How a run learns that its machine is about to be taken away."""
+
+    watch: tuple[Literal["imds", "file"], ...] = ()
+    """``imds`` asks the EC2 metadata service for spot notices; ``file`` waits for a file."""
+    file: str | None = None
+    """File whose appearance asks to stop; it may hold the seconds that are left."""
+    poll_seconds: PositiveFloat = 5.0
+    """Time between two looks [s]."""
+    grace_seconds: PositiveFloat | None = None
+    """Time from SIGTERM, or the file's appearance, to SIGKILL [s]; unlimited by default."""
+
+    @model_validator(mode="after")
+    def _file_is_named(self) -> Self:
+        if ("file" in self.watch) != (self.file is not None):
+            raise ValueError("give both watch: [file] and file: NAME, or neither")
+        return self
 
 
 class EvaluationConfig(Record):
@@ -168,6 +197,8 @@ class ExperimentConfig(Record):
     """How long and on what to train."""
     checkpoint: CheckpointConfig = CheckpointConfig()
     """When checkpoints are written and which are kept."""
+    preemption: PreemptionConfig = PreemptionConfig()
+    """How a run learns that its machine is about to be taken away."""
     evaluation: EvaluationConfig = EvaluationConfig()
     """Evaluation during training and at its end."""
     early_stop: EarlyStopConfig = EarlyStopConfig()

@@ -47,6 +47,7 @@ class BackgroundMirror:
         self._failures = 0
         self._error: StorageError | None = None
         self._last_success = time.monotonic()
+        self._pass_s = 0.0
         self._thread = threading.Thread(target=self._run, name="mirror", daemon=True)
         self._thread.start()
 
@@ -54,6 +55,11 @@ class BackgroundMirror:
     def age_s(self) -> float:
         """Time since everything was last known to be stored [s]."""
         return time.monotonic() - self._last_success
+
+    @property
+    def pass_s(self) -> float:
+        """How long the last good pass took [s]; 0 before the first."""
+        return self._pass_s
 
     @property
     def failures(self) -> int:
@@ -132,6 +138,7 @@ class BackgroundMirror:
                 self._changed.wait_for(lambda: self._closing, timeout=min(long, self._pause_s))
 
     def _pass(self, goal: int) -> bool:
+        started = time.monotonic()
         try:
             report = self._mirror.push()
         except Exception as error:
@@ -140,6 +147,7 @@ class BackgroundMirror:
         with self._changed:
             self._served, self._failures, self._error = goal, 0, None
             self._last_success = time.monotonic()
+            self._pass_s = self._last_success - started
             self._changed.notify_all()
         _log_report(self._mirror.uri, report)
         return True

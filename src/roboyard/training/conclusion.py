@@ -28,8 +28,11 @@ def conclude(session: Session) -> TrainResult:
         StorageError: A file cannot be written.
     """
     config, run, stop = session.config, session.run, session.stop
-    write_bundle(run.policy_last, session.algorithm, config, session.crew.contract)
     state, reason = stop.state or "finished", stop.reason or "all steps are done"
+    if state == "interrupted" and stop.is_too_late():
+        _LOG.error("%s", stop.verdict(session.crew.checkpoint.last_step))
+    else:
+        write_bundle(run.policy_last, session.algorithm, config, session.crew.contract)
     evaluation = _finish(session) if state == "finished" else None
     run.write_status(
         state,

@@ -20,8 +20,9 @@ from roboyard.training import callbacks as cb
 from roboyard.training.bundles import describe_envs, write_bundle
 from roboyard.training.checkpoint import CheckpointStore
 from roboyard.training.custody import Custody
+from roboyard.training.interval import Schedule
 
-EVALUATIONS = CHECKPOINTS = 20
+EVALUATIONS = 20
 METRIC_ROWS = 200
 """How many of each a run has by default."""
 
@@ -100,12 +101,12 @@ def assemble(
     evaluation = _evaluation(config, records, keep_best)
     checkpoint = cb.CheckpointCallback(
         checkpoints,
-        _interval(config.checkpoint.every_steps, config, CHECKPOINTS),
+        Schedule(config.checkpoint),
         stop,
         (*records.metric_writers, records.evaluations),
     )
     status = cb.StatusCallback(run, checkpoint)
-    delivery = cb.DeliveryCallback(custody, checkpoint, evaluation)
+    delivery = cb.DeliveryCallback(custody, checkpoint, evaluation, stop)
     crew: list[BaseCallback | None] = [
         cb.NanGuardCallback() if config.train.check_nan else None,
         evaluation,

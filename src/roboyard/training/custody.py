@@ -68,6 +68,11 @@ class Custody:
         return self._remote.mirror.age_s if self._remote is not None else 0.0
 
     @property
+    def upload_s(self) -> float:
+        """How long the last upload took [s]; 0 for a local run."""
+        return self._remote.mirror.pass_s if self._remote is not None else 0.0
+
+    @property
     def upload_error(self) -> StorageError | None:
         """Why the last upload failed; None after a good one."""
         return self._remote.mirror.error if self._remote is not None else None

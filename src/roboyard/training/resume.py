@@ -18,6 +18,7 @@ CHANGEABLE = (
     "store",
     "train.total_steps",
     "checkpoint",
+    "preemption",
     "early_stop",
     "evaluation.every_steps",
     "evaluation.final_episodes",

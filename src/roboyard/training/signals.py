@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import signal
 import threading
+from collections.abc import Callable
 from types import FrameType, TracebackType
 from typing import Any, Self
 
@@ -21,8 +22,13 @@ _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1)
 class InterruptGuard:
     """While active, turns the first signal into a request and lets the second one through."""
 
-    def __init__(self) -> None:
-        """Prepare; nothing is installed before ``with``."""
+    def __init__(self, notify: Callable[[str], None] | None = None) -> None:
+        """Prepare; nothing is installed before ``with``.
+
+        Args:
+            notify: Called from the handler with the name of the first signal.
+        """
+        self._notify = notify
         self.received: str | None = None
         """Name of the signal that asked to stop, if one did."""
         self._previous: dict[signal.Signals, Any] = {}
@@ -52,6 +58,8 @@ class InterruptGuard:
             _LOG.warning("%s again: stopping at once, without a checkpoint.", name)
             raise KeyboardInterrupt
         self.received = name
+        if self._notify is not None:
+            self._notify(name)
         _LOG.warning(
             "%s: finishing this rollout and writing a checkpoint; once more stops at once.", name
         )

@@ -21,6 +21,7 @@ from roboyard.training.callbacks.base import Boundary, RunCallback, StopTraining
 from roboyard.training.conclusion import conclude
 from roboyard.training.custody import Custody, drive_existing, drive_new
 from roboyard.training.log import logged_to
+from roboyard.training.preemption import NOTICE, Notice, PreemptionWatcher, make_sources
 from roboyard.training.provenance import record_segment
 from roboyard.training.result import TrainResult
 from roboyard.training.resume import check_continues, has_ended
@@ -86,15 +87,36 @@ class Trainer:
     def _drive(self, custody: Custody) -> TrainResult:
         run, stop = custody.run, StopRequest()
         self._check(run)
-        with logged_to(run.log_file), InterruptGuard() as guard, _failure_recorded(run):
-            callbacks = (_Signals(guard, stop), *self._callbacks, *self._shown())
+        with logged_to(run.log_file), self._watched(stop), _failure_recorded(run):
+            callbacks = (_Interrupts(stop), *self._callbacks, *self._shown())
             with open_session(self._config, custody, stop, callbacks) as session:
                 start = self._prepare(session)
                 if start < self._config.train.total_steps and not self._ended:
                     _learn(session)
                 else:
                     _restore_only(session)
-                return conclude(session)
+                result = conclude(session)
+        if result.state == "interrupted":
+            custody.may_miss = True
+            left = stop.seconds_left
+            custody.close_s = custody.close_s if left is None else left
+        return result
+
+    @contextlib.contextmanager
+    def _watched(self, stop: StopRequest) -> Iterator[None]:
+        """Let signals and notices ask for the end of the run."""
+        config = self._config.preemption
+
+        def notify(notice: Notice) -> None:
+            _LOG.warning("%s: %s.", NOTICE, notice.reason)
+            if notice.only_a_risk:
+                stop.early = True
+            else:
+                stop.interrupt(f"{NOTICE}: {notice.reason}", notice.seconds_left)
+
+        watcher = PreemptionWatcher(make_sources(config), notify, config.poll_seconds)
+        with InterruptGuard(lambda name: stop.interrupt(name, config.grace_seconds)), watcher:
+            yield
 
     def _custody(self) -> contextlib.AbstractContextManager[Custody]:
         if self._resume_from is not None:
@@ -132,18 +154,17 @@ class Trainer:
         return start
 
 
-class _Signals(RunCallback):
-    """Turns a signal that came in into a request to stop."""
+class _Interrupts(RunCallback):
+    """Turns a signal or a notice that came in into a request to stop."""
 
-    def __init__(self, guard: InterruptGuard, stop: StopRequest) -> None:
+    def __init__(self, stop: StopRequest) -> None:
         super().__init__()
-        self._guard = guard
         self._request = stop
 
     def on_boundary(self, boundary: Boundary) -> None:
         del boundary  # Unused.
-        if self._guard.received is not None:
-            self._request.request("interrupted", self._guard.received)
+        if self._request.notice is not None:
+            self._request.request("interrupted", self._request.notice)
 
 
 def _learn(session: Session) -> None:

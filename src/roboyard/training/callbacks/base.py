@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
 from typing import NamedTuple
 
@@ -25,12 +26,19 @@ class StopTraining(Exception):  # noqa: N818 - a signal to the loop, not an erro
 
 
 class StopRequest:
-    """How callbacks ask for the end of a run; the first reason counts."""
+    """How callbacks, signals and notices ask for the end of a run; the first reason counts."""
 
     def __init__(self) -> None:
         """Start without a request."""
         self.state: RunState | None = None
         self.reason = ""
+        self.notice: str | None = None
+        """What a thread or a signal asked for; it becomes the reason at the next boundary."""
+        self.early = False
+        """Whether a checkpoint is wanted before it is due."""
+        self.needed_s = 0.0
+        """How long it takes to bring a checkpoint to safety, as far as measured [s]."""
+        self._deadline: float | None = None
 
     def __bool__(self) -> bool:
         """Return whether the run should stop at this boundary."""
@@ -45,6 +53,45 @@ class StopRequest:
         """
         if self.state is None:
             self.state, self.reason = state, reason
+
+    def interrupt(self, reason: str, seconds_left: float | None = None) -> None:
+        """Ask to stop at the next boundary; may be called from a thread or a signal handler.
+
+        Args:
+            reason: Why.
+            seconds_left: When the process will be killed [s]; None if that is not known.
+        """
+        if self.notice is None:
+            self.notice = reason
+        if seconds_left is not None:
+            deadline = time.monotonic() + seconds_left
+            self._deadline = min(deadline, self._deadline or deadline)
+
+    @property
+    def seconds_left(self) -> float | None:
+        """Time until the process will be killed [s], if that is known; never negative."""
+        return None if self._deadline is None else max(0.0, self._deadline - time.monotonic())
+
+    def is_too_late(self) -> bool:
+        """Return whether a checkpoint could no longer be brought to safety in time."""
+        left = self.seconds_left
+        return left is not None and left <= self.needed_s
+
+    def verdict(self, last_step: int | None) -> str:
+        """Say that there will be no further checkpoint.
+
+        Args:
+            last_step: Step of the newest one.
+        """
+        stands = (
+            f"the checkpoint of step {last_step} stands"
+            if last_step is not None
+            else ("there is none yet")
+        )
+        return (
+            f"{self.reason}: {self.seconds_left or 0.0:.1f} s are left and a checkpoint takes "
+            f"{self.needed_s:.1f} s; {stands}."
+        )
 
 
 class RunCallback(BaseCallback):

@@ -13,8 +13,9 @@ from pydantic import JsonValue
 from roboyard.errors import StorageError
 from roboyard.storage.run_directory import RunDirectory
 from roboyard.tracking import MetricWriter
-from roboyard.training.callbacks.base import Boundary, Every, RunCallback, StopRequest
+from roboyard.training.callbacks.base import Boundary, RunCallback, StopRequest
 from roboyard.training.checkpoint import CheckpointStore, save_parts
+from roboyard.training.interval import Schedule
 from roboyard.training.parts.base import CheckpointPart
 
 _LOG = logging.getLogger(__name__)
@@ -30,7 +31,7 @@ class CheckpointCallback(RunCallback):
     def __init__(
         self,
         store: CheckpointStore,
-        every_steps: int,
+        schedule: Schedule,
         stop: StopRequest,
         records: tuple[MetricWriter, ...] = (),
     ) -> None:
@@ -38,7 +39,7 @@ class CheckpointCallback(RunCallback):
 
         Args:
             store: The run's checkpoints.
-            every_steps: Control steps between checkpoints.
+            schedule: Says when one is due.
             stop: Tells that the run is about to stop.
             records: Writers whose rows must be on the disk before a checkpoint is.
         """
@@ -54,7 +55,7 @@ class CheckpointCallback(RunCallback):
         self.written = time.monotonic()
         """When the newest one was written, or the start, on the monotonic clock [s]."""
         self._store = store
-        self._every = Every(every_steps)
+        self._schedule = schedule
         self._stop = stop
         self._records = records
 
@@ -64,17 +65,21 @@ class CheckpointCallback(RunCallback):
         Raises:
             StorageError: It cannot be written; the older ones stay as they are.
         """
-        due = self._every.due(boundary)
-        if due or boundary.final or self._stop:
+        age_s = time.monotonic() - self.written
+        due = self._schedule.is_due(boundary, age_s, self.cost_s)
+        if self._stop and self._stop.is_too_late():
+            return  # the last one stands; the end of the run says so
+        elif due or boundary.final or self._stop or self._stop.early:
+            self._stop.early = False
             self._save(boundary)
 
     def state(self) -> Mapping[str, JsonValue]:
         """Return when a checkpoint was last due."""
-        return {"last": self._every.last}
+        return {"last": self._schedule.every.last}
 
     def load_state(self, state: Mapping[str, Any]) -> None:
         """Go on counting from there."""
-        self._every.last = state["last"]
+        self._schedule.every.last = state["last"]
 
     def _save(self, boundary: Boundary) -> None:
         start = time.perf_counter()

@@ -75,7 +75,12 @@ class Conductor(BaseCallback):
 
     def _on_step(self) -> bool:
         # No short cut: every callback sees every step, also when one has asked to stop.
-        return all([callback.on_step() for callback in self._stepped])
+        go_on = all([callback.on_step() for callback in self._stepped])
+        if self._stop.notice is not None and self._stop.is_too_late():
+            # The rollout does not end in time; its steps will be done again.
+            self._stop.request("interrupted", self._stop.notice)
+            raise StopTraining
+        return go_on
 
     def _on_rollout_end(self) -> None:
         for callback in self.callbacks:

@@ -6,7 +6,7 @@ import logging
 import time
 from collections.abc import Mapping
 
-from roboyard.training.callbacks.base import Boundary, RunCallback
+from roboyard.training.callbacks.base import Boundary, RunCallback, StopRequest
 from roboyard.training.callbacks.checkpoint import CheckpointCallback
 from roboyard.training.callbacks.evaluation import EvaluationCallback
 from roboyard.training.custody import Custody
@@ -48,6 +48,7 @@ class DeliveryCallback(RunCallback):
         custody: Custody,
         checkpoints: CheckpointCallback,
         evaluations: EvaluationCallback | None,
+        stop: StopRequest,
     ) -> None:
         """Watch the run of ``custody``.
 
@@ -55,11 +56,13 @@ class DeliveryCallback(RunCallback):
             custody: Sends the files.
             checkpoints: Knows the newest checkpoint.
             evaluations: Knows the newest evaluation.
+            stop: Is told how long a checkpoint takes to be safe.
         """
         super().__init__()
         self._custody = custody
         self._checkpoints = checkpoints
         self._evaluations = evaluations
+        self._stop = stop
         self._sent: tuple[object, ...] = ()
         self._sent_at = -float("inf")
         self._interval_s = 0.0
@@ -80,6 +83,7 @@ class DeliveryCallback(RunCallback):
         """Send what is new; warn when the store falls behind."""
         del boundary  # Unused.
         self._measure_interval()
+        self._stop.needed_s = self._checkpoints.cost_s + self._custody.upload_s
         news = (
             self._checkpoints.last_step,
             self._evaluations.latest if self._evaluations is not None else None,

@@ -1,0 +1,178 @@
+"""Notices are heard, and what is left of the time is used well."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from stable_baselines3.common.callbacks import BaseCallback
+from training_runs import fingerprint, tiny_config, train
+
+from roboyard.config.load import load
+from roboyard.config.schema import PreemptionConfig
+from roboyard.errors import ConfigError
+from roboyard.storage.run_directory import RunDirectory
+from roboyard.testing.metadata_service import MetadataService
+from roboyard.training.preemption import (
+    FileSource,
+    MetadataSource,
+    Notice,
+    PreemptionWatcher,
+    make_sources,
+)
+
+POLL = "poll_seconds: 0.01"
+
+
+@pytest.fixture
+def service(monkeypatch: pytest.MonkeyPatch) -> Iterator[MetadataService]:
+    with MetadataService() as running:
+        for name, value in running.environment.items():
+            monkeypatch.setenv(name, value)
+        yield running
+
+
+class NoticeAt(BaseCallback):
+    """Lets a notice appear at a step, and waits until the run has heard it."""
+
+    def __init__(self, step: int, announce: object) -> None:
+        super().__init__()
+        self._step = step
+        self._announce = announce
+        self.stop = None
+
+    def _on_step(self) -> bool:
+        if self.num_timesteps == self._step:
+            heard = threading.Event()
+            self.heard = heard
+            self._announce()
+            stop_request = _stop_request(self)
+            for _ in range(500):
+                if stop_request.notice is not None or stop_request.early:
+                    break
+                heard.wait(0.01)
+            else:
+                raise AssertionError("the notice was not heard")
+        return True
+
+
+def _stop_request(callback: BaseCallback) -> object:
+    return callback.locals["callback"]._stop
+
+
+def test_a_quiet_instance_gives_no_notice(service: MetadataService) -> None:
+    source = MetadataSource()
+    assert source.look() is None
+    assert service.requests[0] == "PUT /latest/api/token"
+    assert source.look() is None
+    assert sum(line.startswith("PUT") for line in service.requests) == 1
+
+
+def test_an_interruption_says_how_much_time_is_left(service: MetadataService) -> None:
+    service.interrupt(seconds=120)
+    notice = MetadataSource().look()
+    assert notice.reason == "the instance is to terminate"
+    assert 110 < notice.seconds_left <= 120
+    assert not notice.only_a_risk
+
+
+def test_a_rebalance_recommendation_is_only_a_risk(service: MetadataService) -> None:
+    service.recommend_rebalance()
+    assert MetadataSource().look().only_a_risk
+
+
+def test_a_token_that_ran_out_is_renewed(service: MetadataService) -> None:
+    source = MetadataSource()
+    source.look()
+    service.expire_tokens()
+    service.interrupt()
+    assert source.look() is not None
+
+
+def test_a_file_is_a_notice_and_may_hold_the_seconds(tmp_path: Path) -> None:
+    path = tmp_path / "PREEMPT"
+    source = FileSource(path, 30.0)
+    assert source.look() is None
+    path.touch()
+    assert source.look() == Notice(f"file '{path}' appeared", 30.0)
+    path.write_text("12.5\n")
+    assert source.look().seconds_left == 12.5
+
+
+def test_the_watcher_tells_a_risk_once_and_then_the_interruption(service: MetadataService) -> None:
+    heard, done = [], threading.Event()
+
+    def notify(notice: Notice) -> None:
+        heard.append(notice.only_a_risk)
+        if notice.only_a_risk:
+            service.interrupt()
+        else:
+            done.set()
+
+    service.recommend_rebalance()
+    with PreemptionWatcher([MetadataSource()], notify, poll_s=0.01):
+        assert done.wait(10)
+    assert heard == [True, False]
+
+
+def test_a_service_that_is_out_of_reach_is_told_once(caplog: pytest.LogCaptureFixture) -> None:
+    class Absent:
+        looks = 0
+
+        def look(self) -> None:
+            self.looks += 1
+            if self.looks == 10:
+                reached.set()
+            raise OSError("no route to host")
+
+    reached = threading.Event()
+    with PreemptionWatcher([Absent()], print, poll_s=0.001):
+        assert reached.wait(10)
+    assert caplog.text.count("the run goes on without them") == 1
+
+
+def test_the_config_names_the_sources(tmp_path: Path) -> None:
+    assert make_sources(PreemptionConfig()) == []
+    both = PreemptionConfig(watch=("imds", "file"), file="x")
+    assert [type(source) for source in make_sources(both)] == [MetadataSource, FileSource]
+    with pytest.raises(ConfigError, match="file: NAME"):
+        load(tiny_config(tmp_path).model_dump() | {"preemption": {"watch": ["file"]}})
+
+
+def test_a_notice_stops_the_run_with_a_checkpoint(service: MetadataService, tmp_path: Path) -> None:
+    config = tiny_config(tmp_path, overrides=(f"preemption={{watch: [imds], {POLL}}}",))
+    result = train(config, run_id="a", callbacks=[NoticeAt(70, service.interrupt)])
+    assert (result.state, result.steps) == ("interrupted", 96)
+    assert result.reason == "preemption notice: the instance is to terminate"
+    assert RunDirectory(result.run_dir).read_status().last_checkpoint == 96
+
+
+def test_a_deadline_that_cannot_be_met_lets_the_last_checkpoint_stand(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    trigger = tmp_path / "PREEMPT"
+    watch = f"preemption={{watch: [file], file: {trigger}, {POLL}}}"
+    config = tiny_config(tmp_path, overrides=(watch,))
+    announce = lambda: trigger.write_text("0.001")  # noqa: E731
+    result = train(config, run_id="a", callbacks=[NoticeAt(70, announce)])
+    assert result.state == "interrupted"
+    assert 70 <= result.steps < 96
+    status = RunDirectory(result.run_dir).read_status()
+    assert status.last_checkpoint == 64
+    assert "the checkpoint of step 64 stands" in caplog.text
+    trigger.unlink()
+    whole = train(tiny_config(tmp_path), run_id="whole").run_dir
+    assert fingerprint(train(config, resume_from=result.run_dir).run_dir) == fingerprint(whole)
+
+
+def test_a_risk_brings_an_early_checkpoint_and_the_run_goes_on(
+    service: MetadataService, tmp_path: Path
+) -> None:
+    overrides = (f"preemption={{watch: [imds], {POLL}}}", "checkpoint.every_steps=1000")
+    config = tiny_config(tmp_path, overrides=overrides)
+    result = train(config, run_id="a", callbacks=[NoticeAt(70, service.recommend_rebalance)])
+    assert result.state == "finished"
+    steps = sorted(int(path.name) for path in (result.run_dir / "checkpoints").iterdir())
+    assert steps == [96, 192]
