@@ -170,8 +170,9 @@ class CameraTerm(Term):
         if self._kind == "depth":
             return seen.depth[:, :, None].astype(np.float32)
         others = seen.segmentation >= 0
-        classes = others.astype(np.uint8) + (seen.segmentation == robot.body)
-        return classes.astype(np.uint8)[:, :, None]
+        is_robot = seen.segmentation == robot.body
+        classes: NDArray[np.uint8] = others.astype(np.uint8) + is_robot.astype(np.uint8)
+        return classes[:, :, None]
 
 
 def _check_size(count: int, most: int, what: str, instead: str) -> None:
