@@ -84,6 +84,15 @@ def test_a_placeholder_for_an_inertia_is_warned_of(tmp_path: Path) -> None:
     assert [line for line in warnings if "set inertia: shapes" in line]
 
 
+def test_a_mesh_that_is_missing_is_named_with_the_nearest_file(tmp_path: Path) -> None:
+    (tmp_path / "lever.dae").touch()
+    file = arm(tmp_path)
+    visual = '<visual><geometry><mesh filename="levr.dae"/></geometry></visual>'
+    file.write_text(file.read_text().replace('<link name="lever">', f'<link name="lever">{visual}'))
+    with pytest.raises(RobotDescriptionError, match=r"the visual mesh .*mean 'lever\.dae'"):
+        inspect_robot(file)
+
+
 def test_links_that_overlap_are_warned_of(tmp_path: Path) -> None:
     # The forearm's tip reaches back into the stand, its parent's parent.
     file = arm(tmp_path)

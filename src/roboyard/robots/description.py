@@ -44,8 +44,8 @@ def check_description(file: Path) -> None:
     """Refuse a description that the engine would load into nonsense.
 
     Raises:
-        RobotDescriptionError: A number is not finite, limits are reversed or a collision mesh is
-            missing. The message names the link or joint.
+        RobotDescriptionError: A number is not finite, limits are reversed or a mesh is missing.
+            The message names the link or joint.
     """
     root = _root(file)
     if root is None:
@@ -53,13 +53,12 @@ def check_description(file: Path) -> None:
     for owner, element in _owned(root, f"<{root.tag}>"):
         _check_element(file, owner, element)
     for mesh in missing_meshes(file):
-        if mesh.use == "collision":
-            folder = (file.parent / mesh.name.partition("://")[2]).parent
-            hint = suggest(Path(mesh.name).name, [path.name for path in folder.glob("*")])
-            raise RobotDescriptionError(
-                f"robot description '{file}': link '{mesh.link}': the collision mesh "
-                f"'{mesh.name}' does not exist beside it or in a folder above.{hint}"
-            )
+        folder = (file.parent / _plain(mesh.name)).parent
+        hint = suggest(Path(mesh.name).name, [path.name for path in folder.glob("*")])
+        raise RobotDescriptionError(
+            f"robot description '{file}': link '{mesh.link}': the {mesh.use} mesh "
+            f"'{mesh.name}' does not exist beside it or in a folder above.{hint}"
+        )
 
 
 def missing_meshes(file: Path) -> list[MissingMesh]:
@@ -164,9 +163,14 @@ def _value(element: Element | None, name: str) -> float:
     return _number(element.get(name, "0")) if element is not None else 0.0
 
 
+def _plain(name: str) -> str:
+    """Return a mesh's path without ``package://`` or the like."""
+    return name.partition("://")[2] or name
+
+
 def _mesh_exists(file: Path, name: str) -> bool:
     """Return whether a mesh is where the engine looks: beside the file and in folders above."""
-    plain = name.partition("://")[2] or name
+    plain = _plain(name)
     return any((folder / plain).is_file() for folder in (*file.parents, data_path()))
 
 

@@ -10,13 +10,13 @@ from numpy.typing import NDArray
 
 from roboyard.config.robots import ActuatorConfig, RobotSpec
 from roboyard.robots import description
-from roboyard.robots.robot import BASE, Robot, choose_body, load_bodies
+from roboyard.robots.robot import BASE, MJCF, Robot, choose_body, load_bodies
 from roboyard.robots.spec import find_asset, load_robot
 from roboyard.sim import Camera, JointInfo, World
 from roboyard.sim.bodies import signature
 from roboyard.sim.probing import Bounds, LinkMass, find_bounds, find_overlaps, link_mass
 
-_SUFFIXES = (".urdf", ".xml", ".mjcf")
+_SUFFIXES = (".urdf", *MJCF)
 _TOLERANCE = 0.002
 """Overlap that does not count [m]; about the collision margin of meshes."""
 _SLACK = 1e-6
@@ -120,12 +120,8 @@ def _links(world: World, body: int, joints: tuple[JointInfo, ...]) -> tuple[Link
 
 def _file_warnings(spec: RobotSpec) -> list[str]:
     file = find_asset(spec.file)
-    meshes = [
-        f"link '{mesh.link}': the {mesh.use} mesh '{mesh.name}' does not exist"
-        for mesh in description.missing_meshes(file)
-    ]
     inertias = description.inertia_faults(file) if spec.inertia == "file" else []
-    return [*description.words_for_numbers(file), *inertias, *meshes]
+    return [*description.words_for_numbers(file), *inertias]
 
 
 def _mass_warnings(

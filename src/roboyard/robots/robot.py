@@ -20,6 +20,8 @@ from roboyard.sim.sampling import quaternion
 
 Floats = NDArray[np.float64]
 
+MJCF = (".xml", ".mjcf")
+"""How names of MJCF files end; all others are taken for URDF."""
 BASE = -1
 """Index of a body's base among its links."""
 
@@ -175,7 +177,7 @@ class Robot:
                     self.world.set_velocity_targets(self.body, [index], [0.0], [joint.friction])
 
     def _place(self) -> None:
-        is_urdf = not self.spec.file.endswith(".xml")
+        is_urdf = not self.spec.file.endswith(MJCF)
         if not is_urdf and (self.spec.position or self.spec.rotation):
             base = self.world.base(self.body)
             turned = quaternion(self.spec.rotation) if self.spec.rotation else base.orientation
@@ -209,7 +211,7 @@ def load_bodies(world: World, spec: RobotSpec) -> tuple[int, ...]:
     file = find_asset(spec.file)
     check_description(file)
     flags = SELF_COLLISION[spec.self_collision]
-    if file.suffix == ".xml":
+    if file.name.endswith(MJCF):
         return world.load_mjcf(file, flags)
     return (
         world.load_urdf(
