@@ -89,7 +89,7 @@ def export(
 
 
 def complete_bundle(
-    bundle: str | Path, *, make_env: MakeEnv, trust_code: bool = False
+    bundle: str | Path, *, make_env: MakeEnv, trust_code: bool = False, observations: int = 200
 ) -> Export | None:
     """Add to a fresh bundle what it lacks: the contract and, where it can be made, the graph.
 
@@ -100,6 +100,7 @@ def complete_bundle(
         bundle: The bundle, which is replaced in one step.
         make_env: Makes one environment of the run.
         trust_code: As for ``PolicyBundle.policy``; a run's own code is trusted.
+        observations: How many observations of real episodes to compare.
 
     Raises:
         PolicyError: The bundle is damaged.
@@ -108,7 +109,7 @@ def complete_bundle(
     path = Path(bundle)
     try:
         require("onnx", "export"), require("onnxruntime", "serve")
-        return export(path, make_env=make_env, trust_code=trust_code)
+        return export(path, make_env=make_env, trust_code=trust_code, observations=observations)
     except MissingDependencyError:
         _log.info(
             "the bundle '%s' has no ONNX graph: pip install 'roboyard[export,serve]', then "

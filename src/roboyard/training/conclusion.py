@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import logging
 import shutil
+from functools import partial
 from pathlib import Path
 
+from roboyard.envs.factory import make_env
 from roboyard.errors import RoboyardError
 from roboyard.evaluation.evaluator import EvaluationResult, Evaluator
 from roboyard.evaluation.video import record_video
+from roboyard.policies.completing import complete_bundle
 from roboyard.policies.loading import load_policy
 from roboyard.storage import atomic
 from roboyard.storage.run_directory import RunDirectory
@@ -60,6 +63,8 @@ def _finish(session: Session) -> EvaluationResult:
     if not run.policy_best.exists():  # nothing was evaluated during training
         with atomic.replaced_file(run.policy_best) as temporary:
             shutil.copyfile(run.policy_last, temporary)
+    for bundle in (run.policy_best, run.policy_last):
+        complete_bundle(bundle, make_env=partial(make_env, session.config.env), trust_code=True)
     evaluation = _evaluate_best(session)
     if session.config.video.final:
         _record_best(session)
