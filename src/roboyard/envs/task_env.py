@@ -282,7 +282,8 @@ class TaskEnv(BaseRobotEnv[Observation, Floats]):
 
     def _camera(self) -> Camera:
         x, y, _ = self.state.base_position
-        return replace(self.camera, target=(x, y, self.camera.target[2]))
+        height = self.camera.target[2] + self.state.ground_height(x, y)
+        return replace(self.camera, target=(x, y, height))
 
     # Private.
 

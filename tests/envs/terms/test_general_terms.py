@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,7 +13,7 @@ import pytest
 
 from roboyard.config.tasks import TermConfig
 from roboyard.envs.task_env import TaskEnv
-from roboyard.envs.terms import OBSERVATIONS, REWARDS, TERMINATIONS, TermSetup
+from roboyard.envs.terms import COMMANDS, EVENTS, OBSERVATIONS, REWARDS, TERMINATIONS, TermSetup
 from roboyard.envs.terms.binding import BoundTerm, bind
 from roboyard.errors import ConfigError, RobotDescriptionError
 from roboyard.robots import RobotState
@@ -256,3 +258,11 @@ def test_feet_are_needed_where_a_term_is_about_feet() -> None:
     extra = {"rewards": {"slip": {"term": "foot_slip"}}}
     with pytest.raises(RobotDescriptionError, match=r"rewards\.slip.*has no feet"):
         TaskEnv("reacher", overrides=extra)
+
+
+def test_the_library_is_documented_by_name() -> None:
+    text = (Path(__file__).parents[3] / "docs" / "tasks.md").read_text()
+    documented = set(re.findall(r"`(\w+)`", text))
+    used_by_the_peer_s_tasks = {"constant", "posture", "joint_stuck", "joint_upright"}
+    for registry in (OBSERVATIONS, REWARDS, TERMINATIONS, EVENTS, COMMANDS):
+        assert set(registry.names()) - documented <= used_by_the_peer_s_tasks
