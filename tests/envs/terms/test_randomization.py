@@ -12,7 +12,7 @@ from roboyard.config.tasks import TermConfig
 from roboyard.envs.task_env import TaskEnv
 from roboyard.envs.terms import EVENTS, TermSetup
 from roboyard.envs.terms.binding import bind
-from roboyard.errors import ConfigError, SimulationError
+from roboyard.errors import ConfigError, RobotDescriptionError, SimulationError
 from roboyard.robots.robot import BASE
 from roboyard.sim.properties import LinkProperties, link_properties
 
@@ -259,5 +259,31 @@ def test_a_wrong_randomisation_is_named(params: dict[str, Any], text: str, env: 
 def test_spawning_on_a_terrain_needs_one() -> None:
     env = make(tile={"term": "spawn_on_terrain"})
     with pytest.raises(ConfigError, match=r"events\.tile: .* needs a terrain"):
+        env.reset(seed=0)
+    env.close()
+
+
+@pytest.mark.parametrize(
+    ("task", "event", "text"),
+    [
+        ("reacher", {"term": "reset_base"}, r"events\.it: robot 'reacher' has a fixed base"),
+        (
+            "hopper-run",
+            {"term": "push", "params": {"x": 1}},
+            r"events\.it: robot 'hopper' has a fix",
+        ),
+        (
+            "ant-run",
+            {"term": "randomize_gains"},
+            r"events\.it: no actuator of robot 'ant' has gains",
+        ),
+        ("reacher", {"term": "payload", "params": {"mass": 1}}, r"events\.it: link .* has no mass"),
+    ],
+)
+def test_an_event_that_does_not_fit_the_robot_is_an_error(
+    task: str, event: dict[str, Any], text: str
+) -> None:
+    env = TaskEnv(task, overrides={"events": {"it": event}})
+    with pytest.raises(RobotDescriptionError, match=text):
         env.reset(seed=0)
     env.close()

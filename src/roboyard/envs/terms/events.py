@@ -12,8 +12,11 @@ from roboyard.config.distributions import Distribution
 from roboyard.envs.terms.drawing import draw, draw_one
 from roboyard.envs.terms.registry import EventContext, event
 from roboyard.envs.terms.selections import ALL, Joints, Object
-from roboyard.errors import ConfigError
+from roboyard.errors import ConfigError, RobotDescriptionError
+from roboyard.robots import Robot
+from roboyard.robots.robot import BASE
 from roboyard.sim import BaseState
+from roboyard.sim.properties import link_properties
 from roboyard.sim.sampling import multiplied, quaternion
 
 Share = Annotated[float, Field(ge=0.0, le=1.0)]
@@ -111,6 +114,7 @@ def reset_base(
         turning: Angular velocity, drawn for each axis of the world [rad/s].
     """
     robot, generator = context.robot, context.generator
+    _check_floating(robot)
     base = robot.world.base(robot.body)
     moved = [draw_one(axis, generator) for axis in (x, y, z)]
     roll, pitch = draw(tilt, generator, 2).tolist()
@@ -181,6 +185,7 @@ def push(
         turning: Added angular velocity about the world's z [rad/s].
     """
     robot = context.robot
+    _check_floating(robot)
     base = robot.world.base(robot.body)
     dx, dy, dz, dw = (draw_one(axis, context.generator) for axis in (x, y, z, turning))
     vx, vy, vz = base.linear_velocity
@@ -190,3 +195,16 @@ def push(
     )
     robot.world.set_base(robot.body, moving)
     return {"velocity": [dx, dy, dz], "turning": [dw]}
+
+
+def _check_floating(robot: Robot) -> None:
+    """Refuse robots whose base cannot move.
+
+    Raises:
+        RobotDescriptionError: It is one.
+    """
+    if robot.spec.fixed_base or not link_properties(robot.world, robot.body, BASE).mass:
+        raise RobotDescriptionError(
+            f"robot '{robot.name}' has a fixed base, which cannot be moved or pushed; this event "
+            "is for floating ones."
+        )

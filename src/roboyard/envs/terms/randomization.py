@@ -17,7 +17,7 @@ from roboyard.config.distributions import Distribution, Drawn
 from roboyard.envs.terms.drawing import draw, draw_one
 from roboyard.envs.terms.registry import EventContext, event
 from roboyard.envs.terms.selections import ALL, BASE_LINK, EVERY_LINK, Joints, Link, Links
-from roboyard.errors import SimulationError
+from roboyard.errors import RobotDescriptionError, SimulationError
 from roboyard.robots.actuators import Actuator
 from roboyard.sim import Dynamics
 from roboyard.sim.properties import link_properties
@@ -69,6 +69,11 @@ def payload(context: EventContext, mass: Distribution, link: Link = BASE_LINK) -
     robot = context.robot
     drawn = draw_one(mass, context.generator)
     present = link_properties(robot.world, robot.body, link)
+    if not present.mass:
+        raise RobotDescriptionError(
+            f"link '{robot.link_name(link)}' of robot '{robot.name}' has no mass of its own, or is "
+            "fixed, so it cannot carry a payload; name another link."
+        )
     total = present.mass + drawn
     _check_positive(total, f"the mass of link '{robot.link_name(link)}' with its payload", "kg")
     changed = Dynamics(mass=total, inertia=present.inertia)
@@ -136,7 +141,16 @@ def randomize_gains(
     damping: Distribution = 1.0,
     shared: bool = False,
 ) -> Drawings:
-    """Multiply the actuators' position and velocity gains by factors, one for each joint."""
+    """Multiply the actuators' position and velocity gains by factors, one for each joint.
+
+    Raises:
+        RobotDescriptionError: No actuator has gains.
+    """
+    if not any(hasattr(actuator, "stiffness") for actuator in context.robot.actuators):
+        raise RobotDescriptionError(
+            f"no actuator of robot '{context.robot.name}' has gains; they are of control 'pd' and "
+            "'position'. Randomise the motor strength instead."
+        )
     drawn: dict[str, list[float]] = {"stiffness": [], "damping": []}
     for actuator in context.robot.actuators:
         for name, factor in (("stiffness", stiffness), ("damping", damping)):
