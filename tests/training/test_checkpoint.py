@@ -110,8 +110,8 @@ def test_when_all_are_damaged_it_says_so(run: Path) -> None:
 
 def test_a_newer_format_is_refused_not_passed_over(run: Path) -> None:
     path = last_checkpoint(run) / "MANIFEST.json"
-    path.write_text(json.dumps({**json.loads(path.read_text()), "format_version": 2}))
-    with pytest.raises(CheckpointError, match="format version 2; this version of Roboyard reads"):
+    path.write_text(json.dumps({**json.loads(path.read_text()), "format_version": 3}))
+    with pytest.raises(CheckpointError, match="format version 3; this version of Roboyard reads"):
         resumed(run)
 
 

@@ -18,6 +18,7 @@ from stable_baselines3.common.callbacks import BaseCallback
 from roboyard.config.load import load
 from roboyard.config.schema import ExperimentConfig
 from roboyard.training.callbacks import RunCallback
+from roboyard.training.parts.ring import replayed
 from roboyard.training.result import TrainResult
 from roboyard.training.trainer import Trainer
 
@@ -137,7 +138,7 @@ def kill_at(config: ExperimentConfig, run_id: str, step: int, *, resume: bool = 
 
 
 def last_checkpoint(run: Path) -> Path:
-    return sorted((run / "checkpoints").iterdir())[-1]
+    return sorted((run / "checkpoints").glob("[0-9]*"))[-1]
 
 
 def fingerprint(run: Path) -> dict[str, str]:
@@ -152,6 +153,14 @@ def fingerprint(run: Path) -> dict[str, str]:
                 if key not in ("elapsed", "episodes/t"):
                     content = arrays[key].tobytes()
                     hashes[f"{path.name}/{key}"] = hashlib.sha256(content).hexdigest()
+    if (folder / "replay.json").exists():
+        ring: dict[str, dict[int, bytes]] = {}
+        for name, start, values in replayed(folder):
+            column = ring.setdefault(name, {})
+            column |= {start + i: row.tobytes() for i, row in enumerate(values)}
+        for name, column in ring.items():
+            content = b"".join(column[row] for row in sorted(column))
+            hashes[f"replay/{name}"] = hashlib.sha256(content).hexdigest()
     return hashes
 
 

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import datetime
+import logging
+import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 from rich.console import Console
@@ -16,6 +19,9 @@ from roboyard.errors import ConfigError
 if TYPE_CHECKING:
     from roboyard.training.trainer import TrainResult
 
+PROGRAM = (sys.executable, "-c", "from roboyard.cli import main; main()")
+"""This program, for child processes."""
+
 
 def train(
     config: Annotated[
@@ -24,6 +30,7 @@ def train(
             help="YAML file; or, with --resume, a run: its directory or s3://bucket/prefix/name/id."
         ),
     ],
+    *,
     overrides: Annotated[
         list[str] | None,
         typer.Option("--set", help="Change one key, such as train.total_steps=1e5. Repeatable."),
@@ -36,6 +43,18 @@ def train(
         str | None, typer.Option("--run-id", help="Name of the run directory; else the time.")
     ] = None,
     quiet: Annotated[bool, typer.Option("--quiet", help="Show no progress.")] = False,
+    supervise: Annotated[
+        bool, typer.Option("--supervise", help="Start again after kills, crashes and hangs.")
+    ] = False,
+    max_preemptions: Annotated[
+        int, typer.Option(min=0, help="With --supervise: kills from outside to survive.")
+    ] = 1000,
+    max_errors: Annotated[
+        int, typer.Option(min=0, help="With --supervise: crashes and hangs to survive.")
+    ] = 5,
+    hang_minutes: Annotated[
+        float, typer.Option(min=0.001, help="With --supervise: no step for so long is a hang.")
+    ] = 30.0,
 ) -> None:
     """Train a policy.
 
@@ -50,7 +69,12 @@ def train(
         roboyard train configs/cartpole.yaml --set seed=1 --set train.total_steps=5e4
 
         roboyard train configs/cartpole.yaml --resume
+
+        roboyard train configs/cartpole.yaml --supervise
     """
+    if supervise:
+        limits = (max_preemptions, max_errors, hang_minutes)
+        _supervise(config, overrides or [], resume, run_id, quiet=quiet, limits=limits)
     experiment, run = _experiment(config, overrides or [], resume, run_id)
     from roboyard.training.trainer import Trainer
 
@@ -58,6 +82,36 @@ def train(
     result = trainer.train()
     _print_result(result)
     raise typer.Exit(result.exit_code)
+
+
+def _supervise(
+    source: str,
+    overrides: list[str],
+    resume: bool,
+    run_id: str | None,
+    *,
+    quiet: bool,
+    limits: tuple[int, int, float],
+) -> NoReturn:
+    """Train in child processes until the run has ended."""
+    logging.basicConfig(format="%(levelname)s: %(message)s")
+    from roboyard.training.supervisor import Patience, Supervisor
+
+    experiment, run = _experiment(source, overrides, resume, run_id)
+    settings = [text for override in overrides for text in ("--set", override)]
+    shown = ["--quiet"] if quiet else []
+    run_id = run_id or datetime.datetime.now().strftime("%Y%m%d-%H%M%S")
+    place = run or f"{experiment.store.rstrip('/')}/{experiment.name}/{run_id}"
+    # What the command line changes is part of a new run's own config.
+    changes = settings if run is not None else []
+    patience = Patience(preemptions=limits[0], errors=limits[1], hang_s=60.0 * limits[2])
+    outcome = Supervisor(
+        [*PROGRAM, "train", source, *settings, "--run-id", run_id, *shown],
+        [*PROGRAM, "train", place, "--resume", *changes, *shown],
+        place,
+        patience,
+    ).run()
+    raise typer.Exit(outcome.code)
 
 
 def _experiment(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import tempfile
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
@@ -19,6 +19,7 @@ from roboyard.storage.layout import (
     checkpoint_of,
     checkpoints_among,
     is_manifest,
+    is_segment,
     parse_manifest,
 )
 from roboyard.storage.runs import find_run, has_remains
@@ -113,12 +114,31 @@ def prune_run(store: Store, run: str = "", *, keep: int = 1, dry_run: bool = Fal
         raise StorageError(f"keep={keep}: give 0 or more checkpoints to keep.")
     remote = _files(store, run)
     doomed = {*checkpoints_among(remote)[keep:], *has_remains(remote)}
-    keys = [key for key in remote if checkpoint_of(key) in doomed]
+    needed = _segments_of(store, run, set(checkpoints_among(remote)) - doomed)
+    keys = [
+        key
+        for key in remote
+        if checkpoint_of(key) in doomed
+        or (needed is not None and is_segment(key) and key not in needed)
+    ]
     if not dry_run:
         # Without its manifest a checkpoint no longer exists, so a reader never sees half of it.
         for key in sorted(keys, key=is_manifest, reverse=True):
             store.delete(join_key(run, key))
     return Pruning(tuple(sorted(doomed)), sum(remote[key].size for key in keys))
+
+
+def _segments_of(store: Store, run: str, folders: Iterable[str]) -> set[str] | None:
+    """Return the shared files that checkpoints need; None where one does not say."""
+    try:
+        return {
+            key
+            for folder in folders
+            for key in parse_manifest(store.get(join_key(run, f"{folder}/{MANIFEST}")).data, folder)
+            if is_segment(key)
+        }
+    except (DamagedError, NotFoundError):
+        return None
 
 
 def _files(store: Store, run: str) -> dict[str, ObjectInfo]:

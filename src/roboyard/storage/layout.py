@@ -18,6 +18,7 @@ from roboyard.storage.lease_record import LEASE_FILE
 MANIFEST = "MANIFEST.json"
 STATUS = "status.json"
 _CHECKPOINTS = "checkpoints"
+_SEGMENTS = f"{_CHECKPOINTS}/segments/"
 _LATER = ("videos", "report")
 
 
@@ -41,6 +42,11 @@ def checkpoint_of(key: str) -> str | None:
     if len(parts) > 2 and parts[0] == _CHECKPOINTS and parts[1].isdecimal():
         return f"{_CHECKPOINTS}/{parts[1]}"
     return None
+
+
+def is_segment(key: str) -> bool:
+    """Return whether a file may belong to several checkpoints, whose manifests name it."""
+    return key.startswith(_SEGMENTS)
 
 
 def checkpoints_among(keys: Iterable[str]) -> list[str]:

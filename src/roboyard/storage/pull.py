@@ -19,6 +19,7 @@ from roboyard.storage.layout import (
     checkpoint_of,
     checkpoints_among,
     is_private,
+    is_segment,
     parse_manifest,
     step_of,
 )
@@ -87,7 +88,11 @@ class _Puller:
         # Checkpoints first: a writer stores the metrics before the checkpoint that needs them,
         # so those fetched afterwards are new enough.
         step = None if wanted == "none" else self._fetch_checkpoints(list(remote), wanted)
-        ordinary = [key for key in remote if checkpoint_of(key) is None and not is_private(key)]
+        ordinary = [
+            key
+            for key in remote
+            if checkpoint_of(key) is None and not is_private(key) and not is_segment(key)
+        ]
         self._fetch_files([key for key in ordinary if key != STATUS], remote)
         self._fetch_files([key for key in ordinary if key == STATUS], remote)
         return PullReport(self._files, self._bytes, step, tuple(self._problems))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import NamedTuple
@@ -18,6 +18,7 @@ from roboyard.storage.layout import (
     checkpoints_among,
     is_manifest,
     is_private,
+    is_segment,
     upload_rank,
 )
 
@@ -95,7 +96,7 @@ class Mirror:
                 sizes = pool.map(self._send, keys, [local[key] for key in keys])
                 sent |= {key: size for key, size in zip(keys, sizes, strict=True) if size >= 0}
         self._complete |= {f for f in checkpoints_among(local) if f"{f}/{MANIFEST}" in self._sent}
-        removed = self._remove_rotated(set(checkpoints_among(local)))
+        removed = self._remove_rotated(local)
         unchanged = len(local) - len(changed)
         return PushReport(len(sent), sum(sent.values()), unchanged, removed)
 
@@ -159,14 +160,15 @@ class Mirror:
         self._sent[key] = stamp
         return info.size
 
-    def _remove_rotated(self, local: set[str]) -> int:
+    def _remove_rotated(self, files: Mapping[str, _Stamp]) -> int:
         """Remove checkpoints that this mirror stored and that are no longer in the folder.
 
         Only while another one is safe in the store: a folder that was wiped takes nothing
         with it.
         """
+        local = set(checkpoints_among(files))
         rotated = sorted(self._complete - local)
-        if not rotated or not self._complete & local:
+        if not self._complete & local:
             return 0
         for folder in rotated:
             keys = [key for key in self._sent if checkpoint_of(key) == folder]
@@ -178,7 +180,16 @@ class Mirror:
             self._complete.discard(folder)
             for key in keys:
                 del self._sent[key]
+        self._remove_segments([key for key in self._sent if is_segment(key) and key not in files])
         return len(rotated)
+
+    def _remove_segments(self, keys: Iterable[str]) -> None:
+        for key in keys:
+            try:
+                self._store.delete(self._full(key))
+            except StorageError as error:
+                _log.warning("a part of old checkpoints stays in the store: %s", error)
+            del self._sent[key]
 
     def _full(self, key: str) -> str:
         return join_key(self._prefix, key)

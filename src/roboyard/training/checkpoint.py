@@ -11,7 +11,9 @@ from typing import NamedTuple
 from roboyard.errors import CheckpointError, StorageError
 from roboyard.storage import atomic
 from roboyard.training.manifest import (
+    SEGMENTS,
     DamagedError,
+    FileFacts,
     Manifest,
     describe_files,
     read_manifest,
@@ -21,6 +23,9 @@ from roboyard.training.manifest import (
 from roboyard.training.parts.base import CheckpointPart
 
 _LOG = logging.getLogger(__name__)
+
+
+Fill = Callable[[Path], Mapping[str, FileFacts] | None]
 
 
 class Subject(NamedTuple):
@@ -54,22 +59,19 @@ class CheckpointStore:
 
     def steps(self) -> list[int]:
         """Return the steps of the checkpoints that are there, damaged ones too, ascending."""
-        if not self._folder.is_dir():
-            return []
-        return sorted(int(path.name) for path in self._folder.iterdir() if path.name.isdecimal())
+        return _steps(self._folder)
 
     def path(self, step: int) -> Path:
         """Return the folder of a step's checkpoint."""
         return self._folder / f"{step:012d}"
 
-    def write(
-        self, step: int, fill: Callable[[Path], None], *, final: bool = False, exact: bool = True
-    ) -> Path:
+    def write(self, step: int, fill: Fill, *, final: bool = False, exact: bool = True) -> Path:
         """Write a checkpoint and remove those that are too old.
 
         Args:
             step: Control steps done.
-            fill: Writes the parts into the folder it is given.
+            fill: Writes the parts into the folder it is given, and returns what they need
+                outside of it.
             final: Whether no rollout follows.
             exact: Whether continuing from it is exact.
 
@@ -81,8 +83,8 @@ class CheckpointStore:
         try:
             shutil.rmtree(temporary, ignore_errors=True)
             temporary.mkdir(parents=True)
-            fill(temporary)
-            files = describe_files(temporary)
+            shared = fill(temporary) or {}
+            files = {**describe_files(temporary), **shared}
             write_manifest(temporary, Manifest(step, *self._subject, files, final, exact))
             atomic.fsync_folder(temporary)
             if target.exists():  # the same step, done again after a continuation
@@ -130,6 +132,7 @@ class CheckpointStore:
         for later in self.steps():
             if later > step:
                 shutil.rmtree(self.path(later), ignore_errors=True)
+        self._remove_unused_segments()
 
     def _verified(self, step: int) -> FoundCheckpoint:
         folder = self.path(step)
@@ -148,6 +151,21 @@ class CheckpointStore:
     def _rotate(self) -> None:
         for step in self.steps()[: -self._keep_last]:
             shutil.rmtree(self.path(step), ignore_errors=True)
+        self._remove_unused_segments()
+
+    def _remove_unused_segments(self) -> None:
+        """Remove shared files that no checkpoint needs; none, if one does not say what it needs."""
+        folder = self._folder / SEGMENTS
+        if not folder.is_dir():
+            return
+        try:
+            manifests = [read_manifest(self.path(step)) for step in self.steps()]
+        except CheckpointError:
+            return
+        used = {Path(name).name for manifest in manifests for name in manifest.files}
+        for path in folder.iterdir():
+            if path.name not in used:
+                path.unlink(missing_ok=True)
 
     def _write_failure(self, step: int, error: OSError) -> str:
         older = [other for other in self.steps() if other != step]
@@ -158,10 +176,23 @@ class CheckpointStore:
         )
 
 
-def save_parts(parts: Mapping[str, CheckpointPart], folder: Path) -> None:
-    """Write every part into a checkpoint's folder."""
+def newest_step(folder: Path) -> int | None:
+    """Return the step of the newest checkpoint in a folder of checkpoints, whole or not."""
+    return max(_steps(folder), default=None)
+
+
+def _steps(folder: Path) -> list[int]:
+    if not folder.is_dir():
+        return []
+    return sorted(int(path.name) for path in folder.iterdir() if path.name.isdecimal())
+
+
+def save_parts(parts: Mapping[str, CheckpointPart], folder: Path) -> dict[str, FileFacts]:
+    """Write every part into a checkpoint's folder; return what they need outside of it."""
+    shared: dict[str, FileFacts] = {}
     for part in parts.values():
-        part.save(folder)
+        shared |= part.save(folder) or {}
+    return shared
 
 
 def load_parts(parts: Mapping[str, CheckpointPart], found: FoundCheckpoint) -> None:

@@ -14,10 +14,13 @@ from roboyard.errors import CheckpointError
 from roboyard.storage import atomic
 from roboyard.training.provenance import library_versions
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 """Version of the checkpoint format; it changes when an older reader would go wrong."""
 
 MANIFEST = "MANIFEST.json"
+
+SEGMENTS = "segments"
+"""Folder beside the checkpoints that holds files which several of them need."""
 
 
 class FileFacts(NamedTuple):

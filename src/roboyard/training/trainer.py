@@ -20,6 +20,7 @@ from roboyard.training.callbacks import ProgressCallback, StopRequest
 from roboyard.training.callbacks.base import Boundary, RunCallback, StopTraining
 from roboyard.training.conclusion import conclude
 from roboyard.training.custody import Custody, drive_existing, drive_new
+from roboyard.training.heartbeat import follow_supervisor
 from roboyard.training.log import logged_to
 from roboyard.training.preemption import NOTICE, Notice, PreemptionWatcher, make_sources
 from roboyard.training.provenance import record_segment
@@ -88,7 +89,7 @@ class Trainer:
         run, stop = custody.run, StopRequest()
         self._check(run)
         with logged_to(run.log_file), self._watched(stop), _failure_recorded(run):
-            callbacks = (_Interrupts(stop), *self._callbacks, *self._shown())
+            callbacks = (_Interrupts(stop), *self._callbacks, *self._shown(), *follow_supervisor())
             with open_session(self._config, custody, stop, callbacks) as session:
                 start = self._prepare(session)
                 if start < self._config.train.total_steps and not self._ended:

@@ -16,14 +16,20 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from roboyard.training.manifest import FileFacts
+
 AnyArray = npt.NDArray[Any]
 
 
 class CheckpointPart(Protocol):
     """Owner of one piece of a run's state."""
 
-    def save(self, folder: Path) -> None:
-        """Write the piece into ``folder``, in files of its own."""
+    def save(self, folder: Path) -> Mapping[str, FileFacts] | None:
+        """Write the piece into ``folder``, in files of its own.
+
+        Returns:
+            Files outside the folder that are needed too, by their path from it.
+        """
 
     def load(self, folder: Path) -> None:
         """Put the piece back as it was when it was saved."""
