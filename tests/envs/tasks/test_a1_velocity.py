@@ -12,7 +12,9 @@ import numpy as np
 import pytest
 
 from roboyard.config.load import load
+from roboyard.config.schema import EnvConfig
 from roboyard.envs.task_env import TaskEnv
+from roboyard.testing.env_conformance import EnvConformance
 
 VARIANTS = ("a1-velocity", "a1-velocity-random", "a1-velocity-terrain")
 WIDE = {"type": "uniform", "low": -0.4, "high": 0.4}
@@ -213,3 +215,10 @@ def test_the_run_config_fits() -> None:
     config = load(Path(__file__).parents[3] / "configs" / "a1-velocity.yaml")
     assert config.env.id == "a1-velocity"
     assert config.agent.algorithm == "PPO"
+
+
+class TestRandomisedWalking(EnvConformance):
+    """What every robot environment has to pass, for the variant with everything random."""
+
+    config = EnvConfig(id="a1-velocity-random")
+    steps = 25
