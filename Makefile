@@ -5,7 +5,7 @@ BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 CONFIG ?= configs/cartpole.yaml
 
-.PHONY: help install train test test-slow lint format bench clean
+.PHONY: help install train test test-slow lint format bench chaos clean
 
 help:
 	@echo "make train      train $(CONFIG) (choose another with CONFIG=...)"
@@ -14,6 +14,7 @@ help:
 	@echo "make lint       ruff and mypy"
 	@echo "make format     rewrite the sources in the house format"
 	@echo "make bench      benchmarks, each against a peer"
+	@echo "make chaos      kill $(CONFIG) at random moments; it must end the same, bit for bit"
 	@echo "make clean      remove the virtual environment, caches and builds"
 
 install: $(STAMP)
@@ -48,6 +49,10 @@ format: $(STAMP)
 bench: $(STAMP)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[bench]"
 	@for script in benchmarks/*.py; do echo "== $$script"; $(BIN)/python $$script || exit 1; done
+
+chaos: $(STAMP)
+	$(BIN)/roboyard chaos $(CONFIG) --kills poisson:5s --max-kills 10
+	$(BIN)/python -m pytest -q -m "slow or not slow" tests/training/test_exact_continuation.py
 
 clean:
 	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache src/*.egg-info

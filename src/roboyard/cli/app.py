@@ -10,6 +10,7 @@ import typer
 
 from roboyard import __version__
 from roboyard.cli import (
+    chaos,
     config,
     doctor,
     evaluate,
@@ -62,6 +63,7 @@ def _options(
 
 
 app.command()(train.train)
+app.command()(chaos.chaos)
 app.command()(evaluate.evaluate)
 app.command()(play.play)
 app.command()(export.export)
