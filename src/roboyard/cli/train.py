@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime
 import logging
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, NoReturn
 
@@ -79,9 +81,26 @@ def train(
     from roboyard.training.trainer import Trainer
 
     trainer = Trainer(experiment, run_id=run_id, resume_from=run, progress=not quiet)
-    result = trainer.train()
+    with _warnings_shown():
+        result = trainer.train()
     _print_result(result)
     raise typer.Exit(result.exit_code)
+
+
+@contextlib.contextmanager
+def _warnings_shown() -> Iterator[None]:
+    """Show warnings, such as uploads that fail, where the user looks, and not only in the log."""
+    handler = logging.StreamHandler()
+    handler.setLevel(logging.WARNING)
+    handler.setFormatter(logging.Formatter("%(levelname)s: %(message)s"))
+    # An error that ends the command is printed by the command line itself.
+    handler.addFilter(lambda record: not getattr(record, "ends_the_run", False))
+    logger = logging.getLogger("roboyard")
+    logger.addHandler(handler)
+    try:
+        yield
+    finally:
+        logger.removeHandler(handler)
 
 
 def _supervise(

@@ -174,7 +174,7 @@ def _killed_lives(
 def _live(command: Sequence[str], death: tuple[float, int] | None) -> Life:
     """Run a process until it ends or its time has come."""
     started = time.monotonic()
-    with Child(command) as child:
+    with Child(command, silent=True) as child:
         first: float | None = None
         written, killed_with, deadline = 0, None, float("inf")
         while child.process.poll() is None:

@@ -80,14 +80,19 @@ class Outcome(NamedTuple):
 class Child:
     """One training process in a process group of its own; a context manager that ends it."""
 
-    def __init__(self, command: Sequence[str]) -> None:
-        """Start ``command``."""
+    def __init__(self, command: Sequence[str], *, silent: bool = False) -> None:
+        """Start ``command``; a silent one shows only its errors."""
         self._folder = tempfile.TemporaryDirectory(prefix="roboyard-")
         self.heartbeat = Path(self._folder.name, "step")
         make_heartbeat(self.heartbeat)
         mine = {VARIABLE: str(self.heartbeat), SUPERVISOR_VARIABLE: str(os.getpid())}
         # Its own group: Ctrl-C comes to the supervisor alone, which passes it on once.
-        self.process = subprocess.Popen(command, env={**os.environ, **mine}, process_group=0)
+        self.process = subprocess.Popen(
+            command,
+            env={**os.environ, **mine},
+            process_group=0,
+            stdout=subprocess.DEVNULL if silent else None,
+        )
 
     @property
     def step(self) -> int:

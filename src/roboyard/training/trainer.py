@@ -32,6 +32,8 @@ from roboyard.training.signals import InterruptGuard
 __all__ = ["TrainResult", "Trainer"]
 
 _LOG = logging.getLogger(__name__)
+_ENDS = {"ends_the_run": True}
+"""Marks what whoever called will say again."""
 
 
 class Trainer:
@@ -206,12 +208,12 @@ def _failure_recorded(run: RunDirectory) -> Iterator[None]:
     try:
         yield
     except LeaseLostError as error:
-        _LOG.error("stopped: %s", error)  # the status is the new driver's to write
+        _LOG.error("stopped: %s", error, extra=_ENDS)  # the status is the new driver's to write
         raise
     except BaseException as error:
         reason = str(error) if isinstance(error, RoboyardError) else repr(error)
         state, text = ("interrupted", "stopped at once") if _is_stop(error) else ("failed", reason)
-        _LOG.error("%s: %s", state, text)
+        _LOG.error("%s: %s", state, text, extra=_ENDS)
         with contextlib.suppress(StorageError):
             old = run.read_status()
             run.write_status(
