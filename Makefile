@@ -32,7 +32,7 @@ train: $(STAMP)
 	$(BIN)/roboyard train $(CONFIG)
 
 test: $(STAMP)
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n 2 --dist loadfile
 
 test-slow: $(STAMP)
 	$(BIN)/python -m pytest -m "slow or not slow"
