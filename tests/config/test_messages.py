@@ -107,7 +107,7 @@ SAC = GOOD.replace("PPO", "SAC").replace(LEARNING_RATE, "    ent_coef: VALUE\n")
         ("algorithm: PPO", "algorithm: PPO\n  network: {actor: [64, wide]}",
          "FILE:8: agent.network.actor.1: must be an integer; got 'wide'."),
         ("algorithm: PPO", "algorithm: PPO\n  network: {init: ortogonal}",
-         "FILE:8: agent.network.init: must be 'auto', 'orthogonal', 'xavier_uniform' or "
+         "FILE:8: agent.network.init: must be 'auto', 'torch', 'orthogonal', 'xavier_uniform' or "
          "'kaiming_uniform'; got 'ortogonal'. Did you mean 'orthogonal'?"),
         ("seed: 0", "callbacks: [{entry: nothing}]",
          "FILE:2: callbacks.0.entry: must be 'module:Attr'; got 'nothing'."),

@@ -35,7 +35,7 @@ def test_a_completed_bundle_holds_graph_contract_and_figure(bundle_path):
     assert bundle.provenance == {"seed": 3}
     assert bundle.contract.actions[1] == Entry(name="knee", unit="N m")
     assert bundle.contract.control_period_s == 0.02
-    assert bundle.manifest.onnx.parity.observations == 1000
+    assert bundle.manifest.onnx.parity.observations == 200
     assert bundle.manifest.onnx.parity.largest_difference == result.largest_difference <= 1e-6
     contract = RuntimePolicy.open(bundle_path).contract
     assert contract.observations[""].entry(1)[:2] == ("pitch", "rad")

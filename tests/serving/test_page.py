@@ -163,6 +163,6 @@ def test_dict_observations_have_a_form_too(server: ServerProcess, browser: Brows
 def test_the_page_asks_for_the_token(start: Any, policies: Path, browser: Browser) -> None:
     server = start(policies / "cartpole.onnx", ROBOYARD_SERVE_TOKEN="a-token-of-some-length")
     browser.call("Page.navigate", url=server.address)
-    browser.until("!document.getElementById('token-label').hidden")
+    browser.until("document.getElementById('token-label')?.hidden === false")
     browser.run("document.getElementById('token').value = 'a-token-of-some-length'")
     browser.until("document.querySelectorAll('#policies tr').length === 1")

@@ -8,6 +8,7 @@ import multiprocessing
 import os
 import signal
 import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -85,6 +86,10 @@ def test_a_bucket_that_fails_is_told_loudly_and_training_goes_on(
     class FailAt(BaseCallback):
         def _on_step(self) -> bool:
             if self.num_timesteps == 64:
+                for _ in range(600):  # uploads run beside the training
+                    if open_store(URI).stat("config.yaml") is not None:
+                        break
+                    time.sleep(0.1)
                 s3.fail(denied, times=10**6)
             return True
 
