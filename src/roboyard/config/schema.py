@@ -129,7 +129,7 @@ class EvaluationConfig(Record):
     deterministic: bool = True
     """Take the most likely action instead of a sample."""
     seed: NonNegativeInt = 1_000_003
-    """Seed of the evaluation episodes, the same for every evaluation."""
+    """Seed of the evaluation episodes during training; the final evaluation uses the next one."""
     during_training: bool = True
     """Switches evaluation during training off; the last policy is then the best one."""
 
