@@ -109,3 +109,17 @@ class Remembering:
         count = np.zeros(len(observation)) if state is None else state[0]
         count = np.where(episode_start, 0.0, count) + 1.0
         return (count[:, None] / 10).astype(np.float32), (count,)
+
+
+class Hoarding(ActionSum):
+    """Carries something over from one episode to the next, as some simulations do."""
+
+    episodes = 0
+
+    def reset(self, *, seed=None, options=None):
+        self.episodes += 1
+        return super().reset(seed=seed, options=options)
+
+    def step(self, action):
+        observation, reward, *rest = super().step(action)
+        return observation, reward + self.episodes, *rest

@@ -231,3 +231,9 @@ class _Constant:
 
     def predict(self, observation, state=None, episode_start=None, deterministic=False):
         return np.stack([self.action] * len(observation)), None
+
+
+def test_an_evaluation_does_not_depend_on_earlier_ones():
+    with Evaluator(EnvConfig(id="evaluation_envs:Hoarding", workers=0), episodes=3) as evaluator:
+        policy = zero(EnvConfig(id="evaluation_envs:Hoarding", workers=0))
+        assert evaluator.evaluate(policy) == evaluator.evaluate(policy)

@@ -269,14 +269,6 @@ def test_nan_in_the_network_is_located(tmp_path: Path) -> None:
         train(tiny_config(tmp_path), run_id="a", callbacks=[Poison()])
 
 
-def test_an_environment_without_snapshots_is_told_about(tmp_path: Path) -> None:
-    config = tiny_config(tmp_path, overrides=("env.id=Pendulum-v1",))
-    result = train(config, run_id="a", callbacks=[SignalAt(70, signal.SIGTERM)])
-    notes = RunDirectory(result.run_dir).read_status().notes
-    assert "'Pendulum-v1' offers no snapshot" in notes[0]
-    assert train(config, resume_from=result.run_dir).steps == 192
-
-
 def test_the_users_callbacks_run(tmp_path: Path) -> None:
     entry = f"callbacks=[{{entry: '{__name__}:Stopper'}}]"
     result = train(tiny_config(tmp_path, overrides=(entry,)), run_id="a")

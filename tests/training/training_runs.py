@@ -222,6 +222,25 @@ class PointGoal(gymnasium.Env):
         }
 
 
+class Dice(gymnasium.Env):
+    """Draws its observations from the system's entropy, so that nothing comes twice."""
+
+    observation_space = gymnasium.spaces.Box(0.0, 1.0, (1,), np.float32)
+    action_space = gymnasium.spaces.Box(-1.0, 1.0, (1,), np.float32)
+
+    def reset(self, *, seed: int | None = None, options: dict | None = None) -> tuple:
+        super().reset(seed=seed)
+        self._steps = 0
+        return self._roll(), {}
+
+    def step(self, action: np.ndarray) -> tuple:
+        self._steps += 1
+        return self._roll(), float(self._roll()[0]), False, self._steps >= 50, {}
+
+    def _roll(self) -> np.ndarray:
+        return np.random.default_rng().uniform(0, 1, 1).astype(np.float32)
+
+
 class Broken(gymnasium.Env):
     """Returns a NaN in entry 1 of its observation, or as its reward, after a few steps."""
 

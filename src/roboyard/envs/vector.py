@@ -12,6 +12,7 @@ from stable_baselines3.common.vec_env import DummyVecEnv, VecEnv
 
 from roboyard.config.schema import EnvConfig
 from roboyard.envs.factory import make_env
+from roboyard.envs.recorded import make_resumable_env
 from roboyard.envs.shared import (
     InfoMode,
     available_cores,
@@ -32,6 +33,7 @@ def make_vec_env(
     workers: int | Literal["auto"] = "auto",
     render_mode: str | None = None,
     infos: InfoMode = "all",
+    resumable: bool = False,
 ) -> VecEnv:
     """Create ``num_envs`` copies of an environment.
 
@@ -46,6 +48,7 @@ def make_vec_env(
             this process; ``"auto"`` measures the environment and takes what is fastest.
         render_mode: As in Gymnasium.
         infos: With workers, whether all infos reach this process or only those of episode ends.
+        resumable: Whether every copy must have ``snapshot()`` and ``restore()``.
 
     Raises:
         ConfigError: The environment cannot be created, or the number of seeds is wrong.
@@ -57,7 +60,8 @@ def make_vec_env(
             "give one seed for each, and at least one environment."
         )
     # Not a lambda or a class of this module: unpickling it must not import torch into workers.
-    maker = partial(make_env, config, render_mode=render_mode)
+    make = make_resumable_env if resumable else make_env
+    maker = partial(make, config, render_mode=render_mode)
     makers = [maker] * num_envs
     count = resolve_workers(config, num_envs) if workers == "auto" else workers
     env: VecEnv

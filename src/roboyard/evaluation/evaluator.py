@@ -117,6 +117,9 @@ class Evaluator:
         except BaseException:
             self.close()
             raise
+        if not venv.has_attr("snapshot"):
+            # Its episodes may depend on those before; a continued run would have other ones.
+            self.close()
         return EvaluationResult.from_episodes(sorted(records))
 
     def close(self) -> None:

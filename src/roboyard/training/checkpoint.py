@@ -73,7 +73,7 @@ class CheckpointStore:
             fill: Writes the parts into the folder it is given, and returns what they need
                 outside of it.
             final: Whether no rollout follows.
-            exact: Whether continuing from it is exact.
+            exact: Whether the run so far is the run that was never interrupted.
 
         Raises:
             StorageError: It cannot be written; the older checkpoints stay as they are.

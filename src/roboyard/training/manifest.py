@@ -42,7 +42,7 @@ class Manifest:
     final: bool = False
     """Whether it was taken after the last update, when no rollout followed."""
     exact: bool = True
-    """Whether a run continued from here is the run that was never interrupted."""
+    """Whether the run so far is the run that was never interrupted."""
     threads: int = dataclasses.field(default_factory=torch.get_num_threads)
     """Threads of torch, on whose number the last bits depend."""
     versions: Mapping[str, str] = dataclasses.field(default_factory=library_versions)

@@ -7,10 +7,12 @@ import dataclasses
 import logging
 from collections.abc import Iterator, Sequence
 
+import numpy as np
 import torch
 from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.vec_env import VecEnv
+from stable_baselines3.her import HerReplayBuffer
 
 from roboyard.agents.factory import build_agent
 from roboyard.config.schema import ExperimentConfig
@@ -38,9 +40,9 @@ from roboyard.training.vec_stack import make_training_envs, seed_next_reset
 _LOG = logging.getLogger(__name__)
 
 INEXACT = (
-    "the environment '{}' offers no snapshot, so a continued run starts new episodes and is not "
-    "bit for bit the run that was never interrupted. Give it snapshot() and restore(), as "
-    "BaseRobotEnv has, to make it so."
+    "the environment '{}' does not repeat itself, so its episodes could not go on where the run "
+    "was interrupted and new ones began: the run is not bit for bit the one that was never "
+    "interrupted. Give it snapshot() and restore(), as BaseRobotEnv has, to make it so."
 )
 
 
@@ -86,29 +88,44 @@ class Session:
         self.crew.checkpoint.last_step = found.manifest.step
         self.conductor.restore = lambda: self._restore(found)
         if not found.manifest.exact:
-            self._seed_new_episodes(found.manifest.step)
+            self._note_inexact()
 
     def start_over(self) -> None:
         """Arrange that a run without any checkpoint starts at its first step again."""
         self.crew.records.truncate_after(-1)
 
-    def _seed_new_episodes(self, step: int) -> None:
-        # Where episodes cannot go on, at least do not repeat those that the run began with.
-        seeds = derive_seeds(self.config.seed, f"envs-after-{step}", self.config.env.num_envs)
-        assert self.algorithm.env is not None
-        seed_next_reset(self.algorithm.env, seeds)
-
     def _restore(self, found: FoundCheckpoint) -> None:
         load_parts(self.parts, found)
-        normalizer = self.algorithm.get_vec_normalize_env()
-        if normalizer is not None and not found.manifest.exact:
-            # The first observations came before the statistics were back.
-            self.algorithm._last_obs = normalizer.normalize_obs(normalizer.old_obs)
+        environments = self.parts["environments"]
+        if isinstance(environments, EnvironmentsPart) and not environments.exact:
+            _LOG.warning("at step %d, %s.", found.manifest.step, environments.problem)
+            self._begin_new_episodes(found.manifest.step)
+            self._note_inexact()
         if found.manifest.final and getattr(self.algorithm, "use_sde", False):
             # A final checkpoint is older than the noise of the rollout that now follows.
             actor = getattr(self.algorithm, "actor", None) or self.algorithm.policy
             actor.reset_noise(self.algorithm.n_envs)  # type: ignore[operator]
         _LOG.info("continuing from the checkpoint of step %d.", found.manifest.step)
+
+    def _begin_new_episodes(self, step: int) -> None:
+        # Where episodes cannot go on, at least do not repeat those that the run began with.
+        algorithm, count = self.algorithm, self.config.env.num_envs
+        assert algorithm.env is not None
+        seed_next_reset(algorithm.env, derive_seeds(self.config.seed, f"envs-after-{step}", count))
+        buffer = getattr(algorithm, "replay_buffer", None)
+        if isinstance(buffer, HerReplayBuffer):
+            buffer.truncate_last_trajectory()
+        algorithm._last_obs = algorithm.env.reset()  # type: ignore[assignment]
+        algorithm._last_episode_starts = np.ones(count, dtype=bool)
+        normalizer = algorithm.get_vec_normalize_env()
+        if normalizer is not None:
+            algorithm._last_original_obs = normalizer.get_original_obs()
+
+    def _note_inexact(self) -> None:
+        if self.crew.checkpoint.exact:
+            self.crew.checkpoint.exact = False
+            self.crew.status.notes = self.notes
+            _LOG.warning("%s", *self.notes)
 
 
 @contextlib.contextmanager
@@ -147,9 +164,7 @@ def open_session(
         stack.callback(crew.conductor.close)
         parts = make_parts(algorithm, venv, crew.conductor)
         crew.checkpoint.parts = parts
-        session = Session(config, custody, algorithm, crew, parts, checkpoints, stop)
-        _note_limits(session, parts)
-        yield session
+        yield Session(config, custody, algorithm, crew, parts, checkpoints, stop)
 
 
 def make_parts(
@@ -190,15 +205,6 @@ def _build_algorithm(config: ExperimentConfig, venv: VecEnv) -> BaseAlgorithm:
         threads,
     )
     return algorithm
-
-
-def _note_limits(session: Session, parts: dict[str, CheckpointPart]) -> None:
-    environments = parts["environments"]
-    assert isinstance(environments, EnvironmentsPart)
-    session.crew.checkpoint.exact = environments.exact
-    session.crew.status.notes = session.notes
-    for note in session.notes:
-        _LOG.warning("%s", note)
 
 
 def _close_quietly(venv: VecEnv) -> None:

@@ -25,7 +25,9 @@ def make_training_envs(config: ExperimentConfig) -> VecEnv:
     """
     env = config.env
     seeds = derive_seeds(config.seed, "envs", env.num_envs)
-    venv = make_vec_env(env, num_envs=env.num_envs, seeds=seeds, workers=env.workers)
+    venv = make_vec_env(
+        env, num_envs=env.num_envs, seeds=seeds, workers=env.workers, resumable=True
+    )
     venv = VecMonitor(CheckedVecEnv(venv) if config.train.check_nan else venv)
     normalize = env.normalize
     if not (normalize.observations or normalize.rewards):

@@ -47,7 +47,7 @@ class CheckpointCallback(RunCallback):
         self.parts: Mapping[str, CheckpointPart] = {}
         """What a checkpoint holds, set before training starts."""
         self.exact = True
-        """Whether continuing from the checkpoints is exact."""
+        """Whether the run so far is the run that was never interrupted."""
         self.last_step: int | None = None
         """Step of the newest checkpoint."""
         self.cost_s = 0.0

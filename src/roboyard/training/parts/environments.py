@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from pathlib import Path
 
 import numpy as np
@@ -10,26 +9,29 @@ from stable_baselines3.common.vec_env import VecEnv
 
 from roboyard.training.parts.base import read_arrays, write_arrays
 
-_LOG = logging.getLogger(__name__)
-
 
 class EnvironmentsPart:
-    """Snapshots of the environments, where they offer them.
+    """Snapshots of the environments.
 
-    An environment offers a snapshot by two methods, ``snapshot() -> bytes`` and
-    ``restore(data: bytes)``, as every ``BaseRobotEnv`` does.
+    They are taken and put back by two methods, ``snapshot() -> bytes`` and
+    ``restore(data: bytes) -> str | None``, which every ``BaseRobotEnv`` has, and every other
+    training environment gets; see ``roboyard.envs.recorded``. ``restore`` returns why it is not
+    exact, if it is not.
     """
 
     def __init__(self, venv: VecEnv) -> None:
         """Own the copies inside ``venv``."""
         self._venv = venv
-        self.exact = offers_snapshot(venv)
-        """Whether a continued run is the run that was never interrupted."""
+        self.problem = ""
+        """Why the copies did not come back as they were saved; empty if they did."""
+
+    @property
+    def exact(self) -> bool:
+        """Whether the episodes go on; if not, new ones have to begin."""
+        return not self.problem
 
     def save(self, folder: Path) -> None:
         """Write ``environments.npz``: one array of bytes a copy."""
-        if not self.exact:
-            return
         snapshots = self._venv.env_method("snapshot")
         arrays = {
             f"{i:06d}": np.frombuffer(data, dtype=np.uint8) for i, data in enumerate(snapshots)
@@ -38,14 +40,8 @@ class EnvironmentsPart:
 
     def load(self, folder: Path) -> None:
         """Put every copy back into the middle of its episode."""
-        path = folder / "environments.npz"
-        if not (self.exact and path.exists()):
-            self.exact = False
-            return
-        for i, data in enumerate(read_arrays(path).values()):
-            self._venv.env_method("restore", data.tobytes(), indices=[i])
-
-
-def offers_snapshot(venv: VecEnv) -> bool:
-    """Return whether every copy can be saved in the middle of an episode."""
-    return bool(venv.has_attr("snapshot") and venv.has_attr("restore"))
+        for i, data in enumerate(read_arrays(folder / "environments.npz").values()):
+            (problem,) = self._venv.env_method("restore", data.tobytes(), indices=[i])
+            if problem:
+                self.problem = f"copy {i}: {problem}"
+                return
