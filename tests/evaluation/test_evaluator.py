@@ -129,7 +129,7 @@ def test_earlier_evaluations_do_not_influence_later_ones():
         assert evaluator.evaluate(zero_policy) == first
 
 
-def test_the_environment_is_opened_once_and_closed_at_the_end():
+def test_one_environment_is_open_at_a_time_and_closed_at_the_end():
     with Evaluator(COUNTDOWN, episodes=4, num_envs=2) as evaluator:
         policy = zero(COUNTDOWN)
         assert Countdown.opened == 0

@@ -74,6 +74,7 @@ class Evaluator:
         self._policy_seeds = derive_seeds(seed, "evaluation-policy", episodes)
         self._venv: VecEnv | None = None
         self._finalizer: Callable[[], object] | None = None
+        self._played = False
 
     @property
     def observation_space(self) -> gymnasium.Space[Any]:
@@ -104,7 +105,7 @@ class Evaluator:
         try:
             with generators.preserved():
                 generators.seeded(self._policy_seeds[0])
-                venv = self._environment()
+                venv = self._fresh_environment()
                 check_spaces(policy, venv.observation_space, venv.action_space)
                 lanes = Lanes(
                     policy,
@@ -117,14 +118,11 @@ class Evaluator:
         except BaseException:
             self.close()
             raise
-        if not venv.has_attr("snapshot"):
-            # Its episodes may depend on those before; a continued run would have other ones.
-            self.close()
         return EvaluationResult.from_episodes(sorted(records))
 
     def close(self) -> None:
         """Close the environment; a later evaluation opens a new one."""
-        self._venv = None
+        self._venv, self._played = None, False
         if self._finalizer is not None:
             self._finalizer()
             self._finalizer = None
@@ -142,6 +140,16 @@ class Evaluator:
         """Close the environment."""
         del kind, error, trace  # Unused.
         self.close()
+
+    def _fresh_environment(self) -> VecEnv:
+        """Return the environment as if no episode had been played in it."""
+        venv = self._environment()
+        if self._played and not venv.has_attr("snapshot"):
+            # Its episodes may depend on those before; a continued run would have other ones.
+            self.close()
+            venv = self._environment()
+        self._played = True
+        return venv
 
     def _environment(self) -> VecEnv:
         """Return the environment, created at the first call."""
