@@ -48,7 +48,8 @@ def evaluate(
     """Measure a policy over whole episodes with fixed seeds.
 
     Args:
-        policy: A run directory, a bundle file, ``"random"``, ``"zero"`` or ``"module:function"``.
+        policy: A run or a bundle (a path, or an address such as ``s3://bucket/policy.zip``),
+            ``"random"``, ``"zero"`` or ``"module:function"``.
         config: The environment to run it in; by default the one it was trained in.
         episodes: How many episodes.
         num_envs: How many run side by side; the result does not depend on it.

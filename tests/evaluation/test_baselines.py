@@ -8,7 +8,7 @@ from stable_baselines3 import PPO
 from roboyard.config.load import load, to_yaml
 from roboyard.config.schema import EnvConfig
 from roboyard.errors import ConfigError, PolicyError
-from roboyard.evaluation.baselines import policy_file, resolve_policy, resolve_subject
+from roboyard.evaluation.baselines import resolve_policy, resolve_subject
 from roboyard.evaluation.evaluate import evaluate_policy_spec
 from roboyard.evaluation.scripted import RandomPolicy, ZeroPolicy
 from roboyard.policies.bundle import PolicyBundle
@@ -63,7 +63,7 @@ def test_the_best_and_the_last_policy_of_a_run_are_told_apart(tmp_path):
 
 def test_the_last_policy_stands_in_for_a_best_one(tmp_path):
     run = write_run(tmp_path / "run", names=("last",))
-    assert policy_file(run).name == "last.zip"
+    assert resolve_subject(run).label == str(run / "policy" / "last.zip")
 
 
 def test_a_run_without_a_policy_says_so_and_what_to_do(tmp_path):
@@ -80,8 +80,9 @@ def test_a_run_with_only_a_best_policy_refuses_the_last_one(tmp_path):
 
 
 def test_another_folder_is_not_taken_for_a_run(tmp_path):
-    with pytest.raises(ConfigError, match=r"is a folder but not a run directory.*config\.yaml"):
+    with pytest.raises(PolicyError, match=r"not a run directory.*config\.yaml") as caught:
         resolve_policy(tmp_path)
+    assert caught.value.exit_code == 2
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,7 @@ from roboyard.policies import PolicyBundle, load_policy
 from roboyard.policies.completing import complete_bundle, export, verify_graph
 from roboyard.policies.contract import Entry, PolicyContract, complete_contract
 from roboyard.policies.exporter import TorchScriptPolicy
-from roboyard.policies.inspecting import differences, entry_rows, summary
+from roboyard.policies.inspecting import differences, entry_rows, joint_rows, summary
 from roboyard.policies.parity import difference
 from roboyard.policies.runtime import RuntimePolicy
 from roboyard.testing.fake_envs import FORCE, FakeEnv
@@ -148,6 +148,37 @@ def test_a_task_describes_its_robot_and_terms():
     assert actuator["control"] == "torque"
     assert actuator["joints"] == [entry.name for entry in contract.actions]
     assert len(actuator["scale"]) == 8
+
+
+def test_entries_that_belong_to_a_joint_bear_its_name():
+    env = make_env(EnvConfig(id="a1-velocity"))
+    contract = complete_contract(PolicyContract(), env, env.observation_space, env.action_space)
+    env.close()
+    names = [entry.name for entry in contract.observations[""]]
+    assert "joints.FR_hip_joint" in names
+    assert "joint_speeds.RL_lower_joint" in names
+    assert [name for name in names if name.startswith("command.")] == [
+        "command.forward", "command.sideways", "command.turning",
+    ]  # fmt: skip
+    assert not [name for name in names if name.rpartition(".")[2].isdecimal()]
+
+
+def test_a_bundle_lists_what_a_controller_of_the_robot_needs(bundle_path):
+    env = make_env(EnvConfig(id="a1-velocity"))
+    robot = complete_contract(PolicyContract(), env, env.observation_space, env.action_space).robot
+    env.close()
+    bundle = PolicyBundle.read(bundle_path)
+    rows = list(joint_rows(bundle.with_contract(PolicyContract(robot=robot))))
+    assert len(rows) == 12
+    assert rows[2]._asdict() == {
+        "joint": "FR_lower_joint", "default": "-1.6", "low": "-2.697", "high": "-0.9163",
+        "control": "pd", "command": "-1.6 + 0.5 a [rad]", "stiffness": "60", "damping": "1.5",
+        "effort_limit": "33.5",
+    }  # fmt: skip
+    strange = PolicyContract(robot={"joints": ["hip", 3], "actuators": [7, {"joints": "x"}]})
+    rows = list(joint_rows(bundle.with_contract(strange)))
+    assert [row.joint for row in rows] == ["hip", "3"]
+    assert list(joint_rows(bundle)) == []
 
 
 def test_names_that_do_not_fit_and_what_is_known_already_are_left_alone():

@@ -9,7 +9,7 @@ import pytest
 
 from roboyard.errors import PolicyError
 from roboyard.policies import load_policy
-from roboyard.policies.loading import find_bundle
+from roboyard.policies.source import find_bundle
 
 
 @pytest.fixture
@@ -22,14 +22,14 @@ def run(tmp_path):
 
 def test_a_run_directory_gives_its_best_policy_else_its_last(run, bundle_path):
     shutil.copy(bundle_path, run / "policy" / "last.zip")
-    assert find_bundle(run) == run / "policy" / "last.zip"
+    assert find_bundle(run) == str(run / "policy" / "last.zip")
     shutil.copy(bundle_path, run / "policy" / "best.zip")
-    assert find_bundle(run) == run / "policy" / "best.zip"
+    assert find_bundle(run) == str(run / "policy" / "best.zip")
     assert load_policy(str(run)).predict(np.zeros(3, np.float32)).actions.shape == (2,)
 
 
 def test_a_bundle_is_taken_as_it_is(bundle_path):
-    assert find_bundle(bundle_path) == bundle_path
+    assert find_bundle(bundle_path) == str(bundle_path)
 
 
 def test_a_path_that_does_not_exist_lists_what_is_accepted(tmp_path):
@@ -38,12 +38,12 @@ def test_a_path_that_does_not_exist_lists_what_is_accepted(tmp_path):
 
 
 def test_a_folder_that_is_no_run_lists_what_is_accepted(tmp_path):
-    with pytest.raises(PolicyError, match=r"not a run directory\. Give a policy bundle"):
+    with pytest.raises(PolicyError, match=r"\(it has no config\.yaml\)\. Give a policy bundle"):
         load_policy(tmp_path)
 
 
 def test_a_run_without_a_policy_says_so(run):
-    with pytest.raises(PolicyError, match="the run has not written one yet"):
+    with pytest.raises(PolicyError, match=r"has no policy yet \(it is not started\)"):
         load_policy(run)
 
 

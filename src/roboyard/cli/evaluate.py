@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal, cast
+from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
 from rich.console import Console
@@ -17,8 +17,11 @@ if TYPE_CHECKING:
     from roboyard.config.schema import EnvConfig
     from roboyard.evaluation.baselines import Subject
     from roboyard.evaluation.evaluator import EvaluationResult
+    from roboyard.policies.source import Which
 
-_POLICY_HELP = "Run directory, policy bundle (.zip), random, zero, or module:function."
+_POLICY_HELP = (
+    "Run directory or policy bundle (.zip), also in s3://; random, zero, or module:function."
+)
 
 Policy = Annotated[str, typer.Argument(help=_POLICY_HELP, show_default=False)]
 Config = Annotated[
@@ -123,11 +126,20 @@ def subject_of(
     """
     from roboyard.evaluation.baselines import resolve_subject
 
-    if which not in ("best", "last"):
-        raise ConfigError(f"--which is '{which}'. Allowed: best, last.")
-    choice = cast("Literal['best', 'last']", which)
+    choice = checked_which(which)
     env = _environment(config, overrides)
     return resolve_subject(policy, env, which=choice, seed=seed, trust_code=trust_code)
+
+
+def checked_which(which: str) -> Which:
+    """Return the value of ``--which``.
+
+    Raises:
+        ConfigError: It is another one.
+    """
+    if which not in ("best", "last"):
+        raise ConfigError(f"--which is '{which}'. Allowed: best, last.")
+    return cast("Which", which)
 
 
 def result_table(subject: Subject, result: EvaluationResult, seconds: float) -> Table:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
-from typing import Annotated, Literal, cast
+from typing import Annotated, cast
 
 import typer
 
-from roboyard.cli.evaluate import Trust, WhichOf
+from roboyard.cli.evaluate import Trust, WhichOf, checked_which
 from roboyard.errors import ConfigError
 from roboyard.registry import suggest
 
@@ -16,7 +16,10 @@ FORMATS = ("onnx", "torchscript")
 
 
 Source = Annotated[
-    Path, typer.Argument(help="Run directory or policy bundle (.zip).", show_default=False)
+    str,
+    typer.Argument(
+        help="Run directory or policy bundle (.zip), also in s3://.", show_default=False
+    ),
 ]
 Form = Annotated[str, typer.Option("--format", help="onnx, or torchscript (for libtorch in C++).")]
 Output = Annotated[
@@ -50,29 +53,29 @@ def export(
         roboyard export policy.zip --output policy.onnx
 
         roboyard export policy.zip --format torchscript
+
+        roboyard export s3://bucket/runs/ant/r1 --output ant.zip
     """
     from roboyard.envs.factory import make_env
     from roboyard.evaluation.baselines import resolve_subject
     from roboyard.policies import completing
+    from roboyard.policies.source import find_bundle
 
     if form not in FORMATS:
         raise ConfigError(
             f"--format is '{form}'. Allowed: {', '.join(FORMATS)}.{suggest(form, FORMATS)}"
         )
-    if which not in ("best", "last"):
-        raise ConfigError(f"--which is '{which}'. Allowed: best, last.")
-    chosen = cast("Literal['best', 'last']", which)
-    if not source.exists():
-        raise ConfigError(f"'{source}' does not exist. Give a run directory or a policy bundle.")
+    path = find_bundle(source, checked_which(which))
+    trusted = trust_code or Path(source).is_dir()
     # Refuses an environment by which a stranger's bundle could run code.
-    subject = resolve_subject(source, which=chosen, trust_code=trust_code)
+    subject = resolve_subject(path, trust_code=trusted)
     start = time.perf_counter()
     result = completing.export(
-        subject.label,
+        path,
         make_env=lambda: make_env(subject.env),
         form=cast("completing.Format", form),
         output=output,
-        trust_code=trust_code or source.is_dir(),
+        trust_code=trusted,
     )
     typer.echo(
         f"{form}: {result.path} ({result.size:,} bytes, {time.perf_counter() - start:.1f} s)"

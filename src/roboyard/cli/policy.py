@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 from rich.console import Console
@@ -12,13 +13,13 @@ from rich.table import Table
 
 from roboyard.cli.evaluate import Trust
 
-if TYPE_CHECKING:
-    from roboyard.policies.inspecting import Difference
-
 app = typer.Typer(help="Look at, check and compare policy bundles.", no_args_is_help=True)
 
 Source = Annotated[
-    Path, typer.Argument(help="Run directory or policy bundle (.zip).", show_default=False)
+    str,
+    typer.Argument(
+        help="Run directory or policy bundle (.zip), also in s3://.", show_default=False
+    ),
 ]
 
 
@@ -29,8 +30,14 @@ def show(
 ) -> None:
     """Print what a policy reads, does and comes from."""
     from roboyard.policies.bundle import PolicyBundle
-    from roboyard.policies.inspecting import entry_rows, summary
-    from roboyard.policies.loading import find_bundle
+    from roboyard.policies.inspecting import (
+        EntryRow,
+        JointRow,
+        entry_rows,
+        joint_rows,
+        summary,
+    )
+    from roboyard.policies.source import find_bundle
 
     bundle = PolicyBundle.read(find_bundle(source))
     if as_json:
@@ -41,15 +48,15 @@ def show(
     table.add_column(overflow="fold")
     for name, value in summary(bundle).items():
         table.add_row(name, value)
-    entries = Table(box=None, pad_edge=False)
-    for heading in ("array", "entry", "name", "unit", "low", "high"):
-        entries.add_column(heading)
-    for row in entry_rows(bundle):
-        entries.add_row(*row)
     console = Console()
     console.print(table)
-    console.print()
-    console.print(entries)
+    for heading, rows in (
+        (EntryRow._fields, list(entry_rows(bundle))),
+        (JointRow._fields, list(joint_rows(bundle))),
+    ):
+        if rows:
+            console.print()
+            console.print(_table(heading, rows))
 
 
 @app.command()
@@ -69,12 +76,12 @@ def verify(
     from roboyard.evaluation.baselines import resolve_subject
     from roboyard.policies.bundle import PolicyBundle
     from roboyard.policies.completing import verify_graph
-    from roboyard.policies.loading import find_bundle
+    from roboyard.policies.source import find_bundle
 
     path = find_bundle(source)
     bundle = PolicyBundle.read(path)
     typer.echo(f"digests: {len(bundle.manifest.parts)} parts of '{path}' are as written")
-    trusted = trust_code or source.is_dir()
+    trusted = trust_code or Path(source).is_dir()
     bundle.policy(trust_code=trusted)
     typer.echo(f"weights: fit the {bundle.algorithm} network that the config describes")
     if bundle.manifest.onnx is None:
@@ -94,21 +101,21 @@ def verify(
 def diff(first: Source, second: Source) -> None:
     """Print in what two policies differ; ends with exit code 1 when they do."""
     from roboyard.policies.bundle import PolicyBundle
-    from roboyard.policies.inspecting import differences
-    from roboyard.policies.loading import find_bundle
+    from roboyard.policies.inspecting import Difference, differences
+    from roboyard.policies.source import find_bundle
 
     found = differences(*(PolicyBundle.read(find_bundle(path)) for path in (first, second)))
     if not found:
         typer.echo("the policies do not differ")
         return
-    Console().print(_table(found))
+    Console().print(_table(Difference._fields, found))
     raise typer.Exit(1)
 
 
-def _table(found: list[Difference]) -> Table:
+def _table(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> Table:
     table = Table(box=None, pad_edge=False)
-    for heading in ("where", "first", "second"):
-        table.add_column(heading, overflow="fold")
-    for row in found:
+    for heading in headings:
+        table.add_column(heading.replace("_", " "), overflow="fold")
+    for row in rows:
         table.add_row(*row)
     return table

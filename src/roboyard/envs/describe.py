@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 from pydantic import BaseModel, JsonValue
 
 from roboyard.config.base import Record
+from roboyard.envs.naming import named_entries
 from roboyard.envs.task_env import TaskEnv
 from roboyard.envs.terms.binding import BoundTerm
 from roboyard.envs.terms.observing import Entry
-from roboyard.envs.terms.selections import Selection, resolve
 from roboyard.robots import Robot
 
 _OF_SLIDES = {"N m": "N", "rad": "m", "rad/s": "m/s"}
-_PAIRS = ("position", "velocity")
 
 
 class TermRow(NamedTuple):
@@ -71,7 +69,7 @@ def describe_task(env: TaskEnv) -> TaskDescription:
     """Return ``env``'s task in words."""
     terms = env.terms()
     spaces = getattr(env.observation_space, "spaces", None)
-    entries = _named(env, terms["observations"])
+    entries = named_entries(env)
     keys = list(entries)
     shapes = spaces or {keys[0]: env.observation_space}
     return TaskDescription(
@@ -125,58 +123,3 @@ def _actions(robot: Robot) -> list[ActionRow]:
         for group in robot.actuators
         for name, scale, offset in zip(group.names, group.scale, group.offset, strict=True)
     ]
-
-
-def _named(env: TaskEnv, terms: list[BoundTerm]) -> dict[str, list[Entry]]:
-    """Return the observation's entries, with names of joints and links in place of numbers."""
-    named = {}
-    for group, entries in env.observations.entries().items():
-        names = [entry.name.partition(".")[0] for entry in entries]
-        for term in terms:
-            where = [index for index, name in enumerate(names) if name == term.name]
-            labels = _labels(env, term, len(where))
-            if not labels:
-                continue
-            for index, label in zip(where, labels, strict=True):
-                entries[index] = Entry(f"{term.name}.{label}", entries[index].unit)
-        named[group] = entries
-    return named
-
-
-def _labels(env: TaskEnv, term: BoundTerm, size: int) -> list[str]:
-    """Return names for a term's values, or nothing where they have some or none is known."""
-    if size < 1 or len(term.info.labels) == size:
-        return []
-    fitting = (labels for labels in _candidates(env, term) if len(labels) == size)
-    return next(fitting, [])
-
-
-def _candidates(env: TaskEnv, term: BoundTerm) -> Iterator[list[str]]:
-    """Return what a term's values may be named after, the most telling first."""
-    axes = term.params.get("axes")
-    if isinstance(axes, str):
-        yield list(axes)
-    for command in env.commands.terms:
-        if command.name == term.params.get("name"):
-            yield list(command.info.labels)
-    parts = _parts(env.robot, term)
-    yield parts
-    if "velocity_scale" in term.params:
-        yield [f"{name}.{what}" for name in parts for what in _PAIRS]
-    yield [f"{name}.{axis}" for name in parts for axis in "xyz"]
-    if "action" in str(term.call):
-        yield list(env.robot.action_names)
-
-
-def _parts(robot: Robot, term: BoundTerm) -> list[str]:
-    """Return the names of the joints or links that a term is told to look at."""
-    for kind in ("joints", "links"):
-        patterns = term.params.get(kind)
-        if patterns:
-            selection = Selection("joints" if kind == "joints" else "links")
-            found: Any = resolve(selection, patterns, robot, term.name)
-            if isinstance(found, slice):
-                found = range(found.start, found.stop)
-            names = robot.joint_names if kind == "joints" else None
-            return [names[i] if names else robot.link_name(i) for i in found]
-    return []

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from roboyard.config.tasks import TaskConfig
 from roboyard.envs.base import BaseRobotEnv
+from roboyard.envs.naming import named_entries
 from roboyard.envs.scene import Scene, load_scene
 from roboyard.envs.tasks import load_task
 from roboyard.envs.terms.binding import BoundTerm
@@ -131,8 +132,8 @@ class TaskEnv(BaseRobotEnv[Observation, Floats]):
 
     @property
     def observation_names(self) -> dict[str, tuple[str, ...]] | tuple[str, ...]:
-        """What each entry of an observation is, such as ``height [m]``; by group if several."""
-        groups = self.observations.entries()
+        """What each entry of an observation is, such as ``joints.hip_1 [rad]``; by group."""
+        groups = named_entries(self)
         names = {
             group: tuple(f"{e.name} [{e.unit}]" if e.unit else e.name for e in entries)
             for group, entries in groups.items()

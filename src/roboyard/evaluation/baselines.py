@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, Literal, NamedTuple, cast
+from typing import Any, NamedTuple, cast
 
 import gymnasium
 from stable_baselines3.common.type_aliases import PolicyPredictor
@@ -16,16 +15,14 @@ from roboyard.envs.factory import make_env
 from roboyard.errors import ConfigError, PolicyError
 from roboyard.evaluation.scripted import FunctionPolicy, RandomPolicy, ZeroPolicy
 from roboyard.policies.bundle import PolicyBundle
+from roboyard.policies.source import Which, find_bundle, is_uri
 from roboyard.registry import resolve_entry, suggest
-
-Which = Literal["best", "last"]
-"""Which of a run's policies."""
 
 _FOREIGN_CODE = re.compile(r"[\w.]+:[\w.]+")
 
 ACCEPTED = (
-    "a run directory, a policy bundle (.zip), 'random', 'zero', or 'module:function' "
-    "(a function from one observation to one action)"
+    "a run directory, a policy bundle (.zip), either of them in a store (s3://...), 'random', "
+    "'zero', or 'module:function' (a function from one observation to one action)"
 )
 
 
@@ -48,19 +45,20 @@ def resolve_policy(
     """Return the policy that a text names.
 
     Args:
-        spec: ``"random"``, ``"zero"``, ``"module:function"``, a run directory or a bundle file.
+        spec: ``"random"``, ``"zero"``, ``"module:function"``, or a run or bundle, as a path or as
+            an address in a store.
         env: The environment, needed by ``"random"`` and ``"zero"`` for its action space.
         which: A run directory's best or its last policy.
         seed: Seed of ``"random"``.
         trust_code: Whether ``"module:Class"`` code that a bundle file names may be imported; for
-            a run directory, which is yours, it always may.
+            a run directory of this machine, which is yours, it always may.
 
     Raises:
         ConfigError: The text names nothing, or ``env`` is needed and missing.
         PolicyError: The run has no policy yet, or the bundle is damaged.
     """
-    if _is_file(spec):
-        bundle = PolicyBundle.read(policy_file(Path(spec), which))
+    if _is_place(spec):
+        bundle = PolicyBundle.read(find_bundle(spec, which))
         return bundle.policy(trust_code=trust_code or Path(spec).is_dir())
     return _named_policy(str(spec), env, seed)
 
@@ -81,55 +79,26 @@ def resolve_subject(
         which: A run directory's best or its last policy.
         seed: Seed of ``"random"``.
         trust_code: Whether ``"module:Class"`` code that a bundle file names may be imported; for
-            a run directory, which is yours, it always may.
+            a run directory of this machine, which is yours, it always may.
 
     Raises:
         ConfigError: The text names nothing, or ``env`` is needed and missing.
         PolicyError: The run has no policy yet, or the bundle is damaged.
     """
-    if _is_file(spec):
-        file = policy_file(Path(spec), which)
+    if _is_place(spec):
+        file = find_bundle(spec, which)
         bundle = PolicyBundle.read(file)
         trusted = trust_code or Path(spec).is_dir()
         if env is None and not trusted:
             _refuse_foreign_code(bundle.config.env, file)
-        return Subject(bundle.policy(trust_code=trusted), env or bundle.config.env, str(file))
+        return Subject(bundle.policy(trust_code=trusted), env or bundle.config.env, file)
     policy = _named_policy(str(spec), env, seed)
     if env is None:
         raise _environment_needed(str(spec))
     return Subject(policy, env, str(spec))
 
 
-def policy_file(path: Path, which: Which = "best") -> Path:
-    """Return the bundle file that a run directory or bundle path stands for.
-
-    The last policy stands in for a best one that does not exist yet.
-
-    Raises:
-        ConfigError: The folder is not a run directory.
-        PolicyError: The run has no policy yet.
-    """
-    if not path.is_dir():
-        return path
-    names = ("best.zip", "last.zip") if which == "best" else ("last.zip",)
-    for name in names:
-        if (path / "policy" / name).is_file():
-            return path / "policy" / name
-    if not (path / "config.yaml").is_file():
-        raise ConfigError(
-            f"'{path}' is a folder but not a run directory (it has no config.yaml). Give the "
-            "folder that 'roboyard train' printed, such as runs/cartpole/20260101-120000."
-        )
-    if which == "last" and (path / "policy" / "best.zip").is_file():
-        raise PolicyError(f"run '{path}' has no last policy yet, only a best one: use 'best'.")
-    raise PolicyError(
-        f"run '{path}' has no policy yet (it is {_state(path)}). A policy is written at the first "
-        "evaluation or checkpoint: wait for it, or continue the run with "
-        f"'roboyard train {path} --resume'."
-    )
-
-
-def _refuse_foreign_code(env: EnvConfig, file: Path) -> None:
+def _refuse_foreign_code(env: EnvConfig, file: str) -> None:
     """Refuse an environment by which a bundle could run any importable function.
 
     Raises:
@@ -161,7 +130,7 @@ def _named_policy(spec: str, env: EnvConfig | None, seed: int) -> PolicyPredicto
             raise _environment_needed(spec)
         space = _action_space(env)
         return RandomPolicy(space, seed) if spec == "random" else ZeroPolicy(space)
-    if ":" in spec and "://" not in spec:
+    if ":" in spec:
         return _user_policy(spec)
     kind = "does not exist" if "/" in spec or spec.endswith(".zip") else "is not a policy"
     raise ConfigError(f"'{spec}' {kind}. Give {ACCEPTED}.{suggest(spec, ('random', 'zero'))}")
@@ -196,13 +165,6 @@ def _environment_needed(spec: str) -> ConfigError:
     )
 
 
-def _is_file(spec: str | Path) -> bool:
-    return isinstance(spec, Path) or Path(spec).exists()
-
-
-def _state(run: Path) -> str:
-    try:
-        status = json.loads((run / "status.json").read_text())
-        return f"{status['state']} at step {status['step']}"
-    except (OSError, ValueError, KeyError, TypeError):
-        return "not started"
+def _is_place(spec: str | Path) -> bool:
+    """Return whether a text names a place and no baseline or function."""
+    return isinstance(spec, Path) or is_uri(spec) or Path(spec).exists()

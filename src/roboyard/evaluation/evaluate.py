@@ -6,10 +6,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 from roboyard.config.schema import EnvConfig
-from roboyard.evaluation.baselines import Which, resolve_subject
+from roboyard.evaluation.baselines import resolve_subject
 from roboyard.evaluation.episodes import EpisodeRecord
 from roboyard.evaluation.evaluator import Evaluator
 from roboyard.evaluation.result import EvaluationResult
+from roboyard.policies.source import Which
 
 
 def evaluate_policy_spec(
@@ -27,7 +28,8 @@ def evaluate_policy_spec(
     """Evaluate the policy that a text names.
 
     Args:
-        policy: A run directory, a bundle file, ``"random"``, ``"zero"`` or ``"module:function"``.
+        policy: A run or a bundle (a path, or an address such as ``s3://bucket/policy.zip``),
+            ``"random"``, ``"zero"`` or ``"module:function"``.
         env: The environment; by default the one that the policy was trained in.
         episodes: How many episodes.
         num_envs: How many run side by side; the result does not depend on it.

@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from roboyard.errors import PolicyError
+from roboyard.policies.source import read_source
 
 MAX_PARTS = 64
 MAX_BYTES = 4 * 1024**3
@@ -45,43 +46,43 @@ def write_archive(path: Path, parts: Mapping[str, bytes]) -> None:
     write_bytes(path, buffer.getvalue())
 
 
-def read_archive(path: Path) -> dict[str, bytes]:
+def read_archive(source: str | Path) -> dict[str, bytes]:
     """Return a bundle's parts by name.
+
+    Args:
+        source: The file, or an address such as ``s3://bucket/policy.zip``.
 
     Raises:
         PolicyError: The file is missing, damaged, or not made as bundles are.
+        StorageError: The store has no such object or cannot be read.
     """
+    content = read_source(source, MAX_BYTES)
     try:
-        size = path.stat().st_size
-        if size > MAX_BYTES:
-            raise PolicyError(
-                f"'{path}' is not a policy bundle: it has {size} bytes, more than {MAX_BYTES}."
-            )
-        with zipfile.ZipFile(path) as archive:
-            return _read_parts(path, archive, size)
+        with zipfile.ZipFile(io.BytesIO(content)) as archive:
+            return _read_parts(source, archive, len(content))
     except PolicyError:
         raise
-    except OSError as error:
-        raise PolicyError(f"cannot read '{path}': {error.strerror or error}.") from error
     except Exception as error:  # The zip module raises many kinds on damaged files.
         reason = " ".join(str(error).split()) or type(error).__name__
-        raise PolicyError(f"'{path}' is damaged or not a policy bundle: {reason}.") from error
+        raise PolicyError(f"'{source}' is damaged or not a policy bundle: {reason}.") from error
 
 
-def _read_parts(path: Path, archive: zipfile.ZipFile, size: int) -> dict[str, bytes]:
+def _read_parts(source: str | Path, archive: zipfile.ZipFile, size: int) -> dict[str, bytes]:
     entries = archive.infolist()
     if len(entries) > MAX_PARTS:
         raise PolicyError(
-            f"'{path}' is not a policy bundle: {len(entries)} parts, more than {MAX_PARTS}."
+            f"'{source}' is not a policy bundle: {len(entries)} parts, more than {MAX_PARTS}."
         )
     names: set[str] = set()
     for entry in entries:
         fault = _fault(entry, names)
         if fault:
-            raise PolicyError(f"'{path}' is not a policy bundle: part {entry.filename!r} {fault}.")
+            raise PolicyError(
+                f"'{source}' is not a policy bundle: part {entry.filename!r} {fault}."
+            )
         names.add(entry.filename)
     if sum(entry.file_size for entry in entries) > size:
-        raise PolicyError(f"'{path}' is damaged: its parts claim more bytes than the file has.")
+        raise PolicyError(f"'{source}' is damaged: its parts claim more bytes than the file has.")
     return {entry.filename: archive.read(entry) for entry in entries}
 
 

@@ -39,8 +39,10 @@ if TYPE_CHECKING:
 class PolicyBundle:
     """A bundle that has been read and verified; make one with ``read``."""
 
-    path: Path
-    """The file."""
+    source: str
+    """Path or address that it was read from."""
+    size: int
+    """Bytes of its parts together."""
     config: ExperimentConfig
     """Resolved config of the run that trained the policy."""
     observation_space: AnySpace
@@ -124,32 +126,36 @@ class PolicyBundle:
         return Path(path)
 
     @classmethod
-    def read(cls, path: str | Path) -> PolicyBundle:
+    def read(cls, source: str | Path) -> PolicyBundle:
         """Read and verify a bundle; no network is built yet.
+
+        Args:
+            source: The file, or its address in a store, such as ``s3://bucket/policy.zip``.
 
         Raises:
             PolicyError: It is missing, damaged, or of an unknown format version.
+            StorageError: The store has no such object or cannot be read.
         """
-        path = Path(path)
-        facts, parts = read_parts(path)
+        facts, parts = read_parts(source)
         try:
             config = ExperimentConfig.model_validate(facts.config)
         except ValidationError as error:
             first = error.errors()[0]
             where = ".".join(map(str, first["loc"]))
             raise PolicyError(
-                f"'{path}': its config does not fit this release: {where}: {first['msg']}. "
+                f"'{source}': its config does not fit this release: {where}: {first['msg']}. "
                 "Read it with the release that wrote it, named in its provenance."
             ) from error
         observation_space = space_from_json(facts.observation_space)
         action_space = space_from_json(facts.action_space)
         check_contract(facts.contract, observation_space, action_space)
         return cls(
-            path=path,
+            source=str(source),
+            size=sum(map(len, parts.values())),
             config=config,
             observation_space=observation_space,
             action_space=action_space,
-            normalizer=_unpack_normalizer(path, facts, parts, observation_space),
+            normalizer=_unpack_normalizer(source, facts, parts, observation_space),
             manifest=facts,
             weights=parts[POLICY_PART],
         )
@@ -192,7 +198,7 @@ def _pack_arrays(normalizer: ObservationNormalizer) -> bytes:
 
 
 def _unpack_normalizer(
-    path: Path, facts: Manifest, parts: Mapping[str, bytes], observation_space: AnySpace
+    source: str | Path, facts: Manifest, parts: Mapping[str, bytes], observation_space: AnySpace
 ) -> ObservationNormalizer | None:
     from safetensors.numpy import load
 
@@ -201,7 +207,7 @@ def _unpack_normalizer(
     try:
         arrays = load(parts[NORMALIZER_PART])
     except Exception as error:  # Whatever damaged bytes make the parser raise.
-        raise PolicyError(f"'{path}' is damaged: {NORMALIZER_PART}: {error}.") from error
+        raise PolicyError(f"'{source}' is damaged: {NORMALIZER_PART}: {error}.") from error
     normalizer = ObservationNormalizer.from_arrays(
         arrays, facts.normalizer.clip, facts.normalizer.epsilon
     )

@@ -16,6 +16,7 @@ from roboyard.policies.bundle import PolicyBundle
 from roboyard.policies.contract import PolicyContract, complete_contract
 from roboyard.policies.manifest import add_to_bundle
 from roboyard.policies.parts import ONNX_PART
+from roboyard.policies.source import is_uri
 
 if TYPE_CHECKING:
     from roboyard.policies.exporter import Exported
@@ -56,12 +57,13 @@ def export(
     """Make a graph of a bundle's policy, compare it with the policy, and write it.
 
     Args:
-        bundle: The bundle.
+        bundle: The bundle, a file or its address in a store.
         make_env: Makes the environment whose episodes give the observations to compare.
         form: ``onnx`` or ``torchscript``.
         output: For ``onnx`` by default the bundle itself, which gets the graph as a part; a name
             that ends in ``.zip`` makes another bundle, any other name a graph alone. For
-            ``torchscript`` by default a ``.pt`` file beside the bundle.
+            ``torchscript`` by default a ``.pt`` file beside the bundle. Needed for a bundle in a
+            store, which is not written to.
         observations: How many observations of real episodes to compare.
         trust_code: As for ``PolicyBundle.policy``.
 
@@ -71,15 +73,10 @@ def export(
         MissingDependencyError: A package of the extras ``export`` and ``serve`` is missing.
         StorageError: It cannot be written; nothing is left behind.
     """
-    path = Path(bundle)
-    target = Path(output) if output is not None else path
-    if output is None and form == "torchscript":
-        target = path.with_suffix(".pt")
-    if form == "torchscript" and target.suffix == ".zip":
-        raise PolicyError(f"'{target}': a bundle holds no TorchScript. Name a file ending in .pt.")
+    target = _target(bundle, form, output)
     env = make_env()
     try:
-        read = PolicyBundle.read(path)
+        read = PolicyBundle.read(bundle)
         contract = complete_contract(read.contract, env, read.observation_space, read.action_space)
         policy = read.policy(trust_code=trust_code)
         read = read.with_contract(contract)
@@ -145,13 +142,27 @@ def verify_graph(
     from roboyard.policies.parity import check_parity
     from roboyard.policies.runtime import RuntimePolicy
 
-    actor = RuntimePolicy.open(bundle.path)
+    actor = RuntimePolicy.open(bundle.source)
     policy = bundle.policy(trust_code=trust_code)
     env = make_env()
     try:
         return check_parity(policy, actor, env, count)
     finally:
         env.close()
+
+
+def _target(bundle: str | Path, form: Format, output: str | Path | None) -> Path:
+    if output is None and is_uri(bundle):
+        raise PolicyError(
+            f"'{bundle}' is in a store, which an export does not write to. Name a file of this "
+            "machine for it (--output)."
+        )
+    path = Path(bundle)
+    if output is None:
+        return path.with_suffix(".pt") if form == "torchscript" else path
+    if form == "torchscript" and Path(output).suffix == ".zip":
+        raise PolicyError(f"'{output}': a bundle holds no TorchScript. Name a file ending in .pt.")
+    return Path(output)
 
 
 class _Graph(NamedTuple):
@@ -192,7 +203,7 @@ def _write(bundle: PolicyBundle, graph: _Graph, form: Format, target: Path) -> E
             "parity": dict(graph.parity._asdict()),
         }
         contract = _json(bundle.contract)
-        add_to_bundle(bundle.path, target, {ONNX_PART: content}, onnx=facts, contract=contract)
+        add_to_bundle(bundle.source, target, {ONNX_PART: content}, onnx=facts, contract=contract)
     else:
         write_bytes(target, content)
     parity = graph.parity

@@ -32,6 +32,20 @@ class EntryRow(NamedTuple):
     high: str
 
 
+class JointRow(NamedTuple):
+    """One joint of the robot and what an action does to it, as texts."""
+
+    joint: str
+    default: str
+    low: str
+    high: str
+    control: str
+    command: str
+    stiffness: str
+    damping: str
+    effort_limit: str
+
+
 class Difference(NamedTuple):
     """One place in which two bundles differ, as texts."""
 
@@ -46,7 +60,7 @@ def summary(bundle: PolicyBundle) -> dict[str, str]:
     onnx = manifest.onnx
     contract = bundle.contract
     found = {
-        "file": f"{bundle.path} ({bundle.path.stat().st_size:,} bytes)",
+        "file": f"{bundle.source} ({bundle.size:,} bytes)",
         "name": bundle.config.name,
         "algorithm": bundle.algorithm,
         "environment": bundle.config.env.id,
@@ -63,7 +77,24 @@ def summary(bundle: PolicyBundle) -> dict[str, str]:
         else f"ONNX, opset {onnx.opset}, within {onnx.parity.largest_difference:.2g} of the "
         f"network on {onnx.parity.observations} observations",
     }
-    return found | {name: _shown(value) for name, value in bundle.provenance.items()}
+    return found | _flat_facts(bundle.provenance)
+
+
+def _flat_facts(provenance: Mapping[str, JsonValue]) -> dict[str, str]:
+    """Return what the provenance says, the facts of one subject in one line."""
+    return {
+        name.replace("_", " "): _listed(value) if isinstance(value, dict) else _shown(value)
+        for name, value in provenance.items()
+    }
+
+
+def _listed(facts: Mapping[str, JsonValue]) -> str:
+    shown = {
+        key.replace("_", " "): f"{value:.4g}" if isinstance(value, float) else _shown(value)
+        for key, value in facts.items()
+        if value is not None
+    }
+    return ", ".join(f"{key} {value}" for key, value in shown.items())
 
 
 def entry_rows(bundle: PolicyBundle) -> Iterator[EntryRow]:
@@ -74,6 +105,28 @@ def entry_rows(bundle: PolicyBundle) -> Iterator[EntryRow]:
         label = f"observation {key}" if key else "observation"
         yield from _rows(label, part, bundle.contract.observations.get(key, ()))
     yield from _rows("action", bundle.action_space, bundle.contract.actions)
+
+
+def joint_rows(bundle: PolicyBundle) -> Iterator[JointRow]:
+    """Yield every joint of the robot in the contract, in the order of its positions."""
+    robot = bundle.contract.robot
+    joints = _column(robot, "joints", None)
+    actuators = [part for part in _column(robot, "actuators", None) if isinstance(part, dict)]
+    driven: dict[JsonValue, list[str]] = {}
+    for actuator in actuators:
+        names = _column(actuator, "joints", None)
+        keys = ("scale", "offset", "stiffness", "damping", "effort_limit")
+        columns = [_column(actuator, key, len(names)) for key in keys]
+        for name, scale, offset, *gains in zip(names, *columns, strict=True):
+            command = f"{_figure(offset)} + {_figure(scale)} a [{_shown(actuator.get('unit'))}]"
+            driven[name] = [_shown(actuator.get("control")), command, *map(_figure, gains)]
+    columns = [
+        _column(robot, key, len(joints))
+        for key in ("default_positions", "lower_limits", "upper_limits")
+    ]
+    for name, *positions in zip(joints, *columns, strict=True):
+        own = driven.get(name, [_ABSENT] * 5)
+        yield JointRow(_shown(name), *map(_figure, positions), *own)
 
 
 def differences(first: PolicyBundle, second: PolicyBundle) -> list[Difference]:
@@ -89,6 +142,18 @@ def differences(first: PolicyBundle, second: PolicyBundle) -> list[Difference]:
         if pair[0] != pair[1] and not where.startswith("parts."):
             found.append(Difference(where, *pair))
     return found
+
+
+def _column(facts: Mapping[str, JsonValue], key: str, size: int | None) -> list[JsonValue]:
+    """Return a list of the contract, whose form nobody has checked, at the wanted length."""
+    value = facts.get(key)
+    if isinstance(value, list) and size in (None, len(value)):
+        return value
+    return [None] * (size or 0)
+
+
+def _figure(value: JsonValue) -> str:
+    return f"{value:.4g}" if isinstance(value, int | float) else _shown(value)
 
 
 def _rows(label: str, space: AnySpace, entries: tuple[Entry, ...]) -> Iterator[EntryRow]:
@@ -124,7 +189,7 @@ def _arrays(bundle: PolicyBundle) -> dict[str, np.ndarray]:
     try:
         arrays: dict[str, np.ndarray] = load(bundle.weights)
     except Exception as error:  # Whatever damaged bytes make the parser raise.
-        raise PolicyError(f"'{bundle.path}' is damaged: {POLICY_PART}: {error}.") from error
+        raise PolicyError(f"'{bundle.source}' is damaged: {POLICY_PART}: {error}.") from error
     return arrays
 
 

@@ -119,7 +119,7 @@ def write_parts(path: Path, manifest: Manifest, parts: Mapping[str, bytes]) -> N
 
 
 def add_to_bundle(
-    source: Path,
+    source: str | Path,
     target: Path,
     parts: Mapping[str, bytes] | None = None,
     **sections: JsonValue,
@@ -150,32 +150,33 @@ def _write(path: Path, value: Mapping[str, JsonValue], parts: Mapping[str, bytes
     write_archive(path, {MANIFEST_PART: text.encode(), **parts})
 
 
-def read_parts(path: Path) -> tuple[Manifest, dict[str, bytes]]:
+def read_parts(source: str | Path) -> tuple[Manifest, dict[str, bytes]]:
     """Return the manifest and the verified parts.
 
     Raises:
         PolicyError: The file is damaged, of another format, or of an unknown version.
+        StorageError: A store has no such object or cannot be read.
     """
-    parts = read_archive(path)
+    parts = read_archive(source)
     if MANIFEST_PART not in parts:
-        raise PolicyError(f"'{path}' is not a policy bundle: it has no {MANIFEST_PART}.")
-    value = parse_manifest(path, parts.pop(MANIFEST_PART))
+        raise PolicyError(f"'{source}' is not a policy bundle: it has no {MANIFEST_PART}.")
+    value = parse_manifest(source, parts.pop(MANIFEST_PART))
     try:
         manifest = Manifest.model_validate(value)
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(map(str, first["loc"]))
         raise PolicyError(
-            f"'{path}' is damaged: {MANIFEST_PART}: {where}: {first['msg']}."
+            f"'{source}' is damaged: {MANIFEST_PART}: {where}: {first['msg']}."
         ) from error
-    _verify(path, manifest, parts)
+    _verify(source, manifest, parts)
     return manifest, parts
 
 
-def _verify(path: Path, manifest: Manifest, parts: Mapping[str, bytes]) -> None:
+def _verify(source: str | Path, manifest: Manifest, parts: Mapping[str, bytes]) -> None:
     listed = {name: part.sha256 for name, part in manifest.parts.items()}
-    verify_digests(path, listed, parts)
+    verify_digests(source, listed, parts)
     expected = {POLICY_PART} | ({NORMALIZER_PART} if manifest.normalizer else set())
     if not expected <= parts.keys():
         missing = ", ".join(sorted(expected - parts.keys()))
-        raise PolicyError(f"'{path}' is damaged: it has no part {missing}.")
+        raise PolicyError(f"'{source}' is damaged: it has no part {missing}.")

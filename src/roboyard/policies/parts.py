@@ -26,35 +26,39 @@ def digest(content: bytes) -> str:
     return hashlib.sha256(content).hexdigest()
 
 
-def parse_manifest(path: Path, content: bytes) -> dict[str, Any]:
+def parse_manifest(source: str | Path, content: bytes) -> dict[str, Any]:
     """Return the JSON of ``bundle.json``, of a format version that this release reads.
 
     Raises:
         PolicyError: It is no JSON, of another format, or of an unknown version.
     """
     if len(content) > MAX_MANIFEST_BYTES:
-        raise PolicyError(f"'{path}' is not a policy bundle: its {MANIFEST_PART} is too large.")
+        raise PolicyError(f"'{source}' is not a policy bundle: its {MANIFEST_PART} is too large.")
     try:
         value = json.loads(content)
     except (ValueError, RecursionError) as error:
-        raise PolicyError(f"'{path}' is damaged: {MANIFEST_PART} is not JSON ({error}).") from error
+        raise PolicyError(
+            f"'{source}' is damaged: {MANIFEST_PART} is not JSON ({error})."
+        ) from error
     if not isinstance(value, dict) or value.get("format") != FORMAT:
-        raise PolicyError(f"'{path}' is not a policy bundle: its format is not '{FORMAT}'.")
+        raise PolicyError(f"'{source}' is not a policy bundle: its format is not '{FORMAT}'.")
     version = value.get("format_version")
     if version not in READABLE_VERSIONS or isinstance(version, bool):
         readable = ", ".join(map(str, READABLE_VERSIONS))
         raise PolicyError(
-            f"'{path}' has bundle format version {version!r}; this release reads {readable}. "
+            f"'{source}' has bundle format version {version!r}; this release reads {readable}. "
             "Upgrade roboyard to read newer bundles."
         )
     return value
 
 
-def verify_digests(path: Path, listed: Mapping[str, str], parts: Mapping[str, bytes]) -> None:
+def verify_digests(
+    source: str | Path, listed: Mapping[str, str], parts: Mapping[str, bytes]
+) -> None:
     """Refuse parts that are missing, not listed, or changed.
 
     Args:
-        path: The bundle, for messages.
+        source: The bundle, for messages.
         listed: SHA-256 by name of the part.
         parts: Content by name, without the manifest.
 
@@ -63,7 +67,9 @@ def verify_digests(path: Path, listed: Mapping[str, str], parts: Mapping[str, by
     """
     if parts.keys() != listed.keys():
         odd = ", ".join(sorted(parts.keys() ^ listed.keys()))
-        raise PolicyError(f"'{path}' is damaged: these parts are missing or not listed: {odd}.")
+        raise PolicyError(f"'{source}' is damaged: these parts are missing or not listed: {odd}.")
     for name, content in parts.items():
         if digest(content) != listed[name]:
-            raise PolicyError(f"'{path}' is damaged: the SHA-256 of part '{name}' does not match.")
+            raise PolicyError(
+                f"'{source}' is damaged: the SHA-256 of part '{name}' does not match."
+            )

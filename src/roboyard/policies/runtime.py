@@ -31,6 +31,7 @@ from roboyard.policies.signature import (
     ObservationError,
     contract_from_text,
 )
+from roboyard.policies.source import read_source
 from roboyard.policies.wire import check_model
 
 __all__ = [
@@ -76,26 +77,26 @@ class RuntimePolicy:
         self._outputs = ["action", *(f"state_out.{i}" for i in range(len(contract.state_shapes)))]
 
     @classmethod
-    def open(cls, path: str | Path, *, threads: int = 1) -> Self:
+    def open(cls, source: str | Path, *, threads: int = 1) -> Self:
         """Open a policy bundle that holds an ONNX graph, or an exported ``.onnx`` file.
 
         The file may come from a stranger: its digests are checked, and the graph is loaded only
         if it is self-contained and made of the operators that policies are made of.
 
         Args:
-            path: The file.
+            source: The file, or its address in a store, such as ``s3://bucket/policy.zip``.
             threads: Threads for one call; 1 is the fastest for small networks.
 
         Raises:
             PolicyError: It is missing, damaged, holds no ONNX graph, or one that is refused.
+            StorageError: The store has no such object or cannot be read.
             MissingDependencyError: onnxruntime is not installed.
         """
-        path = Path(path)
-        content = _read(path)
+        content = _read(source)
         try:
             return cls._build(content, threads)
         except PolicyError as error:
-            raise PolicyError(f"'{path}': {error}") from error
+            raise PolicyError(f"'{source}': {error}") from error
 
     @classmethod
     def from_onnx(cls, graph: bytes, *, threads: int = 1) -> Self:
@@ -217,27 +218,22 @@ def _short_digest(content: bytes) -> str:
     return hashlib.sha256(content).hexdigest()[:12]
 
 
-def _read(path: Path) -> _Content:
+def _read(source: str | Path) -> _Content:
     """Return the verified graph of a bundle, or of an ONNX file, and the file's short digest."""
-    if path.suffix == ".onnx":
-        try:
-            if path.stat().st_size > MAX_FILE_BYTES:
-                raise PolicyError(f"'{path}' is larger than {MAX_FILE_BYTES} bytes.")
-            graph = path.read_bytes()
-        except OSError as error:
-            raise PolicyError(f"cannot read '{path}': {error.strerror or error}.") from error
+    if str(source).endswith(".onnx"):
+        graph = read_source(source, MAX_FILE_BYTES)
         return _Content(graph, _short_digest(graph))
-    parts = read_archive(path)
+    parts = read_archive(source)
     if MANIFEST_PART not in parts:
-        raise PolicyError(f"'{path}' is not a policy bundle: it has no {MANIFEST_PART}.")
+        raise PolicyError(f"'{source}' is not a policy bundle: it has no {MANIFEST_PART}.")
     text = parts.pop(MANIFEST_PART)
-    listed = parse_manifest(path, text).get("parts")
+    listed = parse_manifest(source, text).get("parts")
     if not isinstance(listed, dict) or not all(isinstance(v, dict) for v in listed.values()):
-        raise PolicyError(f"'{path}' is damaged: {MANIFEST_PART}: parts is not a mapping.")
-    verify_digests(path, {name: str(v.get("sha256")) for name, v in listed.items()}, parts)
+        raise PolicyError(f"'{source}' is damaged: {MANIFEST_PART}: parts is not a mapping.")
+    verify_digests(source, {name: str(v.get("sha256")) for name, v in listed.items()}, parts)
     if ONNX_PART not in parts:
         raise PolicyError(
-            f"'{path}' holds no ONNX graph. Add one with: roboyard export {path} --format onnx"
+            f"'{source}' holds no ONNX graph. Add one with: roboyard export {source} --format onnx"
         )
     # The manifest lists the digests of all parts, so its own digest stands for the whole.
     return _Content(parts[ONNX_PART], _short_digest(text))

@@ -103,7 +103,7 @@ def build_network(bundle: PolicyBundle, *, device: str, trust_code: bool) -> Bas
     except (ConfigError, RuntimeError, MemoryError, TypeError) as error:
         reason = " ".join(str(error).split())[:500]
         raise PolicyError(
-            f"'{bundle.path}': its weights, spaces and config do not fit each other: {reason}"
+            f"'{bundle.source}': its weights, spaces and config do not fit each other: {reason}"
         ) from error
     _draw_exploration(policy, agent)
     policy.set_training_mode(False)
@@ -128,10 +128,10 @@ def _unpack(bundle: PolicyBundle) -> dict[str, torch.Tensor]:
     try:
         state: dict[str, torch.Tensor] = load(bundle.weights)
     except Exception as error:  # Whatever damaged bytes make the parser raise.
-        raise PolicyError(f"'{bundle.path}' is damaged: {POLICY_PART}: {error}.") from error
+        raise PolicyError(f"'{bundle.source}' is damaged: {POLICY_PART}: {error}.") from error
     for name, original in bundle.manifest.network.aliases.items():
         if original not in state:
-            raise PolicyError(f"'{bundle.path}' is damaged: {POLICY_PART} has no '{original}'.")
+            raise PolicyError(f"'{bundle.source}' is damaged: {POLICY_PART} has no '{original}'.")
         state[name] = state[original]
     return state
 
@@ -147,7 +147,7 @@ def _refuse_foreign_code(bundle: PolicyBundle, agent: AgentBase) -> None:
         trusted = module.split(".")[0] in TRUSTED_PACKAGES or module.startswith("torch.nn")
         if colon and not trusted:
             raise PolicyError(
-                f"'{bundle.path}' names code outside Roboyard, {key}: '{entry}', which is not "
+                f"'{bundle.source}' names code outside Roboyard, {key}: '{entry}', which is not "
                 "imported from a bundle. If you trust where it comes from, pass trust_code=True, "
                 "or give the run directory instead of the bundle."
             )
@@ -166,7 +166,7 @@ def _check_scale(bundle: PolicyBundle, agent: AgentBase, available: int) -> None
     needed += [abs(v) for v in network.extractor.kwargs.values() if isinstance(v, int)]
     if max(needed) > available:
         raise PolicyError(
-            f"'{bundle.path}' is damaged: its config describes layers of {max(needed)} weights, "
+            f"'{bundle.source}' is damaged: its config describes layers of {max(needed)} weights, "
             f"but it holds only {available}."
         )
 

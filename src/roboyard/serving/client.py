@@ -1,4 +1,4 @@
-"""A client for the policy server; needs NumPy only."""
+"""A client for the policy server; needs neither FastAPI nor onnxruntime."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ import json
 import random
 import threading
 import time
-from types import TracebackType
 from typing import TYPE_CHECKING, NamedTuple, Self
 from urllib.parse import quote, urlsplit
 from weakref import WeakSet
@@ -176,16 +175,9 @@ class Client:
             connection.close()
 
     def __enter__(self) -> Self:
-        """Return the client."""
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        """Close the connection."""
+    def __exit__(self, *error: object) -> None:
         self.close()
 
     def _request(

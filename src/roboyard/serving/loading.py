@@ -11,16 +11,14 @@ from typing import NamedTuple
 
 from roboyard.errors import ConfigError, PolicyError
 from roboyard.policies.runtime import RuntimePolicy
+from roboyard.policies.source import find_bundle, is_uri
 from roboyard.serving.batching import Batcher, Query, act
 from roboyard.serving.catalog import Catalog, Version, check_name, check_weights, weigh
 from roboyard.serving.interface import example, zero_state
 from roboyard.serving.settings import Settings
 from roboyard.serving.telemetry import Telemetry
-from roboyard.storage import NotFoundError, open_store
+from roboyard.storage import open_store
 from roboyard.storage.base import join_key
-
-SUFFIXES = (".zip", ".onnx")
-_IN_A_RUN = ("policy/best.zip", "policy/last.zip")
 
 
 class Spec(NamedTuple):
@@ -98,19 +96,11 @@ class Loader:
             PolicyError: There is none, or it is damaged.
             StorageError: The store cannot be read.
         """
-        location = spec.location
-        if "://" not in location:
-            path = Path(location)
-            found = next((path / key for key in _IN_A_RUN if (path / key).is_file()), path)
-            return self.load(found, spec.name, str(found))
-        folder, _, file = location.rstrip("/").rpartition("/")
-        keys = (file,) if file.endswith(SUFFIXES) else [join_key(file, key) for key in _IN_A_RUN]
-        for key in keys:
-            try:
-                return self.fetch(folder, key, spec.name)
-            except NotFoundError:
-                continue
-        raise PolicyError(f"'{location}' does not exist; give a bundle (.zip) or a run directory.")
+        found = find_bundle(spec.location)
+        if not is_uri(found):
+            return self.load(Path(found), spec.name, found)
+        folder, _, key = found.rpartition("/")
+        return self.fetch(folder, key, spec.name)
 
     def fetch(self, uri: str, key: str, name: str | None) -> Version:
         """Load a bundle out of a store.

@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import socket
 import ssl
-from types import TracebackType
 from typing import TYPE_CHECKING, Self
 from urllib.parse import quote, urlsplit
 
@@ -120,16 +119,9 @@ class Session:
             self._socket = None
 
     def __enter__(self) -> Self:
-        """Return the session."""
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        """Hang up."""
+    def __exit__(self, *error: object) -> None:
         self.close()
 
     def _lost(self, error: OSError) -> str:

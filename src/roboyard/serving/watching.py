@@ -15,8 +15,9 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from roboyard.errors import ConfigError, PolicyError, RoboyardError, StorageError
+from roboyard.policies.source import SUFFIXES
 from roboyard.serving.catalog import Catalog, Version, check_name, weigh
-from roboyard.serving.loading import SUFFIXES, Loader
+from roboyard.serving.loading import Loader
 from roboyard.storage import ObjectInfo, Store, open_store
 
 _SPLIT = "split.json"

@@ -10,11 +10,13 @@ from stable_baselines3.common.base_class import BaseAlgorithm
 
 from roboyard.config.schema import EnvConfig, ExperimentConfig
 from roboyard.envs.factory import make_env
+from roboyard.evaluation.result import EvaluationResult
 from roboyard.policies.bundle import PolicyBundle
 from roboyard.policies.contract import PolicyContract, describe_env
+from roboyard.policies.manifest import add_to_bundle
 from roboyard.policies.normalizer import ObservationNormalizer
 from roboyard.storage.run_directory import now
-from roboyard.training.provenance import library_versions
+from roboyard.training.provenance import git_revision, library_versions
 from roboyard.training.seeding import preserved_generators
 from roboyard.training.vec_stack import base_envs
 
@@ -43,7 +45,7 @@ def write_bundle(
         algorithm: Whose policy it is.
         config: The run's config.
         contract: Names, units and control period.
-        facts: What else to say about the policy, such as its mean return.
+        facts: What else to say about the policy, such as its evaluation.
 
     Raises:
         StorageError: It cannot be written; the old file stays.
@@ -62,10 +64,39 @@ def write_bundle(
         observation_space=venv.observation_space,
         action_space=venv.action_space,
         provenance={
+            "seed": config.seed,
             "step": algorithm.num_timesteps,
             "written": now(),
+            "git_revision": git_revision(),
             "versions": dict(library_versions()),
             **(facts or {}),
         },
         contract=contract,
     )
+
+
+def evaluation_facts(result: EvaluationResult, seed: int) -> dict[str, JsonValue]:
+    """Return what a bundle tells about an evaluation of its policy.
+
+    Args:
+        result: The evaluation.
+        seed: Seed of its episodes.
+    """
+    return {
+        "episodes": len(result.returns),
+        "seed": seed,
+        "mean_return": result.mean,
+        "std_return": result.std,
+        "mean_length": result.mean_length,
+        "success_rate": result.success_rate,
+    }
+
+
+def add_final_evaluation(path: Path, result: EvaluationResult, seed: int) -> None:
+    """Tell in a bundle how its policy did at the end, in episodes that did not choose it.
+
+    Raises:
+        StorageError: It cannot be written; the old file stays.
+    """
+    facts = {"final_evaluation": evaluation_facts(result, seed)}
+    add_to_bundle(path, path, provenance={**PolicyBundle.read(path).provenance, **facts})

@@ -15,7 +15,7 @@ from roboyard.policies.completing import complete_bundle
 from roboyard.policies.loading import load_policy
 from roboyard.storage import atomic
 from roboyard.storage.run_directory import RunDirectory
-from roboyard.training.bundles import write_bundle
+from roboyard.training.bundles import add_final_evaluation, write_bundle
 from roboyard.training.result import TrainResult
 from roboyard.training.session import Session
 
@@ -90,6 +90,7 @@ def _evaluate_best(session: Session) -> EvaluationResult:
         **result.to_dict(),
     }
     atomic.write_json(session.run.path / FINAL_EVALUATION, row)
+    add_final_evaluation(session.run.policy_best, result, settings.seed + 1)
     _LOG.info("final evaluation of the best policy: mean return %.2f.", result.mean)
     return result
 

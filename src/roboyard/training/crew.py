@@ -12,12 +12,13 @@ from stable_baselines3.common.callbacks import BaseCallback
 
 from roboyard.config.schema import ExperimentConfig
 from roboyard.evaluation.evaluator import Evaluator
+from roboyard.evaluation.result import EvaluationResult
 from roboyard.evaluation.video import record_video
 from roboyard.policies.contract import PolicyContract
 from roboyard.storage.run_directory import RunDirectory
 from roboyard.tracking import JsonlWriter, MetricWriter, TensorBoardWriter
 from roboyard.training import callbacks as cb
-from roboyard.training.bundles import describe_envs, write_bundle
+from roboyard.training.bundles import describe_envs, evaluation_facts, write_bundle
 from roboyard.training.checkpoint import CheckpointStore
 from roboyard.training.custody import Custody
 from roboyard.training.interval import Schedule
@@ -95,8 +96,9 @@ def assemble(
     """
     run, contract = custody.run, describe_envs(config.env)
 
-    def keep_best(mean: float) -> None:
-        write_bundle(run.policy_best, algorithm, config, contract, {"mean_return": mean})
+    def keep_best(result: EvaluationResult) -> None:
+        facts = {"evaluation": evaluation_facts(result, config.evaluation.seed)}
+        write_bundle(run.policy_best, algorithm, config, contract, facts)
 
     evaluation = _evaluation(config, records, keep_best)
     checkpoint = cb.CheckpointCallback(
@@ -130,7 +132,7 @@ def assemble(
 
 
 def _evaluation(
-    config: ExperimentConfig, records: Records, keep_best: Callable[[float], None]
+    config: ExperimentConfig, records: Records, keep_best: Callable[[EvaluationResult], None]
 ) -> cb.EvaluationCallback | None:
     settings = config.evaluation
     if not settings.during_training:

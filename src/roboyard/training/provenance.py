@@ -40,12 +40,22 @@ def library_versions() -> dict[str, str]:
 
 
 def git_revision() -> str | None:
-    """Return the revision of the working folder, with ``+changes`` if it was edited."""
+    """Return the revision of the working folder, with ``+changes`` if it was edited.
+
+    Asked once in a process: later edits are not what it runs.
+    """
+    return _revision_of(Path.cwd())
+
+
+@functools.cache
+def _revision_of(folder: Path) -> str | None:
     git = shutil.which("git")
     if git is None:
         return None
     answers = [
-        subprocess.run([git, *arguments], capture_output=True, text=True, timeout=10, check=False)
+        subprocess.run(
+            [git, *arguments], cwd=folder, capture_output=True, text=True, timeout=10, check=False
+        )
         for arguments in (("rev-parse", "HEAD"), ("status", "--porcelain", "-uno"))
     ]
     if answers[0].returncode != 0:

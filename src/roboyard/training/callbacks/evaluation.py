@@ -38,7 +38,7 @@ class EvaluationCallback(RunCallback):
         evaluator: Evaluator,
         every_steps: int,
         history: JsonlWriter,
-        keep_best: Callable[[float], None],
+        keep_best: Callable[[EvaluationResult], None],
         curves: MetricWriter | None = None,
     ) -> None:
         """Evaluate with ``evaluator``.
@@ -47,7 +47,7 @@ class EvaluationCallback(RunCallback):
             evaluator: Runs the episodes.
             every_steps: Control steps between evaluations.
             history: Where each evaluation's row goes.
-            keep_best: Called with the mean return when the policy is the best so far.
+            keep_best: Called with the evaluation when the policy is the best so far.
             curves: Where the mean return and length go for plotting.
         """
         super().__init__()
@@ -93,7 +93,7 @@ class EvaluationCallback(RunCallback):
         is_best = self.best is None or result.mean > self.best.mean
         if is_best:
             self.best = self.latest
-            self._keep_best(result.mean)
+            self._keep_best(result)
         self._record(result, time.perf_counter() - start, is_best)
         _LOG.info(
             "evaluation at step %d: mean return %.2f +- %.2f%s.",

@@ -1,0 +1,71 @@
+"""Names of an observation's entries: whose joint, link, axis or command each of them is."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+from roboyard.envs.terms.binding import BoundTerm
+from roboyard.envs.terms.observing import Entry
+from roboyard.envs.terms.selections import Selection, resolve
+from roboyard.robots import Robot
+
+if TYPE_CHECKING:
+    from roboyard.envs.task_env import TaskEnv
+
+_PAIRS = ("position", "velocity")
+
+
+def named_entries(env: TaskEnv) -> dict[str, list[Entry]]:
+    """Return the entries of an observation by group, named after joints, links and axes."""
+    named = {}
+    for group, entries in env.observations.entries().items():
+        names = [entry.name.partition(".")[0] for entry in entries]
+        for term in env.observations.terms:
+            where = [index for index, name in enumerate(names) if name == term.name]
+            labels = _labels(env, term, len(where))
+            if not labels:
+                continue
+            for index, label in zip(where, labels, strict=True):
+                entries[index] = Entry(f"{term.name}.{label}", entries[index].unit)
+        named[group] = entries
+    return named
+
+
+def _labels(env: TaskEnv, term: BoundTerm, size: int) -> list[str]:
+    """Return names for a term's values, or nothing where they have some or none is known."""
+    if size < 1 or len(term.info.labels) == size:
+        return []
+    fitting = (labels for labels in _candidates(env, term) if len(labels) == size)
+    return next(fitting, [])
+
+
+def _candidates(env: TaskEnv, term: BoundTerm) -> Iterator[list[str]]:
+    """Return what a term's values may be named after, the most telling first."""
+    axes = term.params.get("axes")
+    if isinstance(axes, str):
+        yield list(axes)
+    for command in env.commands.terms:
+        if command.name == term.params.get("name"):
+            yield list(command.info.labels)
+    parts = _parts(env.robot, term)
+    yield parts
+    if "velocity_scale" in term.params:
+        yield [f"{name}.{what}" for name in parts for what in _PAIRS]
+    yield [f"{name}.{axis}" for name in parts for axis in "xyz"]
+    if "action" in str(term.call):
+        yield list(env.robot.action_names)
+
+
+def _parts(robot: Robot, term: BoundTerm) -> list[str]:
+    """Return the names of the joints or links that a term is told to look at."""
+    for kind in ("joints", "links"):
+        patterns = term.params.get(kind)
+        if patterns:
+            selection = Selection("joints" if kind == "joints" else "links")
+            found: Any = resolve(selection, patterns, robot, term.name)
+            if isinstance(found, slice):
+                found = range(found.start, found.stop)
+            names = robot.joint_names if kind == "joints" else None
+            return [names[i] if names else robot.link_name(i) for i in found]
+    return []
