@@ -45,6 +45,10 @@ def train(
         str | None, typer.Option("--run-id", help="Name of the run directory; else the time.")
     ] = None,
     quiet: Annotated[bool, typer.Option("--quiet", help="Show no progress.")] = False,
+    profile: Annotated[
+        bool,
+        typer.Option("--profile", help="Measure where the time goes; the weights stay the same."),
+    ] = False,
     supervise: Annotated[
         bool, typer.Option("--supervise", help="Start again after kills, crashes and hangs.")
     ] = False,
@@ -76,14 +80,19 @@ def train(
     """
     if supervise:
         limits = (max_preemptions, max_errors, hang_minutes)
-        _supervise(config, overrides or [], resume, run_id, quiet=quiet, limits=limits)
+        flags = [*["--quiet"] * quiet, *["--profile"] * profile]
+        _supervise(config, overrides or [], resume, run_id, flags=flags, limits=limits)
     experiment, run = _experiment(config, overrides or [], resume, run_id)
     from roboyard.training.trainer import Trainer
 
-    trainer = Trainer(experiment, run_id=run_id, resume_from=run, progress=not quiet)
+    trainer = Trainer(
+        experiment, run_id=run_id, resume_from=run, progress=not quiet, profile=profile
+    )
     with _warnings_shown():
         result = trainer.train()
     _print_result(result)
+    if profile:
+        _print_profile(result.run_dir)
     raise typer.Exit(result.exit_code)
 
 
@@ -109,7 +118,7 @@ def _supervise(
     resume: bool,
     run_id: str | None,
     *,
-    quiet: bool,
+    flags: list[str],
     limits: tuple[int, int, float],
 ) -> NoReturn:
     """Train in child processes until the run has ended."""
@@ -118,15 +127,14 @@ def _supervise(
 
     experiment, run = _experiment(source, overrides, resume, run_id)
     settings = [text for override in overrides for text in ("--set", override)]
-    shown = ["--quiet"] if quiet else []
     run_id = run_id or datetime.datetime.now().strftime("%Y%m%d-%H%M%S")
     place = run or f"{experiment.store.rstrip('/')}/{experiment.name}/{run_id}"
     # What the command line changes is part of a new run's own config.
     changes = settings if run is not None else []
     patience = Patience(preemptions=limits[0], errors=limits[1], hang_s=60.0 * limits[2])
     outcome = Supervisor(
-        [*PROGRAM, "train", source, *settings, "--run-id", run_id, *shown],
-        [*PROGRAM, "train", place, "--resume", *changes, *shown],
+        [*PROGRAM, "train", source, *settings, "--run-id", run_id, *flags],
+        [*PROGRAM, "train", place, "--resume", *changes, *flags],
         place,
         patience,
     ).run()
@@ -171,6 +179,21 @@ def _print_result(result: TrainResult) -> None:
             soft_wrap=True,
         )
     console.print(_places(result.run_dir))
+
+
+def _print_profile(run: Path) -> None:
+    from roboyard.evaluation.breakdown import breakdown_rows, breakdown_summary
+    from roboyard.evaluation.run_data import read_run
+    from roboyard.storage.run_directory import RunDirectory
+
+    profile = read_run(RunDirectory(run)).profile
+    table = Table("phase", "share", "per control step", "what it is", box=None, padding=(0, 2))
+    for row in breakdown_rows(profile):
+        table.add_row(*row)
+    if profile:
+        console = Console()
+        console.print(breakdown_summary(profile), soft_wrap=True)
+        console.print(table)
 
 
 def _places(run: Path) -> Table:

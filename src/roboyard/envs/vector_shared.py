@@ -19,6 +19,7 @@ from stable_baselines3.common.vec_env.util import dict_to_obs
 
 from roboyard.envs.shared.calls import class_name
 from roboyard.envs.shared.pool import InfoMode, MakeEnv, Observations, WorkerPool
+from roboyard.envs.timing import WorkTime
 
 
 class SharedMemoryVecEnv(VecEnv):
@@ -56,6 +57,11 @@ class SharedMemoryVecEnv(VecEnv):
     def worker_pids(self) -> tuple[int, ...]:
         """Process ids of the workers."""
         return self._pool.pids
+
+    def work_times(self) -> list[list[WorkTime]]:
+        """Return how long each worker's environments have worked since the first such call."""
+        times = [WorkTime(*each) for each in self._call("work_time()", None)]
+        return [times[block.start : block.stop] for block in self._pool.blocks]
 
     def reset(self) -> VecEnvObs:
         """Begin new episodes everywhere, with the seeds and options that are waiting."""

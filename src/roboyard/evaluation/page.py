@@ -6,6 +6,7 @@ import shlex
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from roboyard.evaluation.breakdown import breakdown_rows, breakdown_summary
 from roboyard.evaluation.run_data import EvaluationPoint, RunData
 
 MAX_ROWS = 25
@@ -25,6 +26,7 @@ def report_page(data: RunData, videos: Sequence[str] = ()) -> str:
         "![Return against control steps](curve.png)",
         _evaluations(data),
         _videos(videos),
+        _time_use(data),
         _repeat(data),
     ]
     return "\n\n".join(section for section in sections if section) + "\n"
@@ -115,6 +117,14 @@ def _videos(videos: Sequence[str]) -> str:
     if not videos:
         return ""
     return "## Videos\n\n" + "\n".join(f"- [{Path(video).name}](../{video})" for video in videos)
+
+
+def _time_use(data: RunData) -> str:
+    rows = breakdown_rows(data.profile)
+    if not rows:
+        return ""
+    table = _table(("phase", "share", "per control step", "what it is"), rows)
+    return f"## Where the time went\n\n{breakdown_summary(data.profile)}\n\n{table}"
 
 
 def _repeat(data: RunData) -> str:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 
 import yaml
 
+from roboyard.evaluation.breakdown import PROFILE_FILE
 from roboyard.storage.run_directory import RunDirectory
 
 Table = Mapping[str, object]
@@ -51,6 +52,8 @@ class RunData:
     """Training time [s]."""
     final: EvaluationPoint | None = None
     """Evaluation of the best policy at the end, on episodes of its own."""
+    profile: Table = field(default_factory=dict)
+    """Where the time went, if that was measured."""
 
     @property
     def best(self) -> EvaluationPoint | None:
@@ -95,6 +98,7 @@ def read_run(run: RunDirectory) -> RunData:
         segments=tuple(part for part in _list(segments) if isinstance(part, Mapping)),
         time_s=max(times, default=None),
         final=_evaluation(final) if _has(final, "step", "mean") else None,
+        profile=_json(run.path / PROFILE_FILE),
     )
 
 

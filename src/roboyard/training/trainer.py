@@ -23,6 +23,7 @@ from roboyard.training.custody import Custody, drive_existing, drive_new
 from roboyard.training.heartbeat import follow_supervisor
 from roboyard.training.log import logged_to
 from roboyard.training.preemption import NOTICE, Notice, PreemptionWatcher, make_sources
+from roboyard.training.profile import profiled
 from roboyard.training.provenance import record_segment
 from roboyard.training.result import TrainResult
 from roboyard.training.resume import check_continues, has_ended
@@ -53,6 +54,7 @@ class Trainer:
         resume_from: str | Path | None = None,
         callbacks: Sequence[BaseCallback] = (),
         progress: bool = True,
+        profile: bool = False,
     ) -> None:
         """Prepare a run; nothing is written yet.
 
@@ -62,12 +64,14 @@ class Trainer:
             resume_from: A run to continue instead: its folder, or its URI in a store.
             callbacks: Callbacks besides those that the config asks for.
             progress: Show a progress bar, or lines where there is no terminal.
+            profile: Measure where the time goes and write it to ``profile.json``.
         """
         self._config = config
         self._run_id = run_id
         self._resume_from = resume_from
         self._callbacks = tuple(callbacks)
         self._progress = progress
+        self._profile = profile
         self._ended = False
 
     def train(self) -> TrainResult:
@@ -95,7 +99,8 @@ class Trainer:
             with open_session(self._config, custody, stop, callbacks) as session:
                 start = self._prepare(session)
                 if start < self._config.train.total_steps and not self._ended:
-                    _learn(session)
+                    with profiled(session, start) if self._profile else contextlib.nullcontext():
+                        learn(session)
                 else:
                     _restore_only(session)
                 result = conclude(session)
@@ -170,7 +175,7 @@ class _Interrupts(RunCallback):
             self._request.request("interrupted", self._request.notice)
 
 
-def _learn(session: Session) -> None:
+def learn(session: Session) -> None:
     """Run the algorithm's loop to its end or to a boundary at which to stop.
 
     A continued run starts like a new one, so that schedules keep their denominator; its first

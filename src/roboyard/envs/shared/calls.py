@@ -7,6 +7,8 @@ from typing import Any, Final
 
 import gymnasium
 
+from roboyard.envs.timing import work_time
+
 AnyEnv = gymnasium.Env[Any, Any]
 
 
@@ -50,11 +52,16 @@ def _is_wrapped(env: AnyEnv, wrapper: str) -> bool:
     )
 
 
+def _work_time(env: AnyEnv) -> object:
+    return tuple(work_time(env))
+
+
 CALLS: Final[dict[str, Callable[..., Any]]] = {
     "get_attr()": _get,
     "has_attr()": _has,
     "set_attr()": _set,
     "env_method()": _method,
     "env_is_wrapped()": _is_wrapped,
+    "work_time()": _work_time,
 }
 """Names, as they appear in error messages, to functions of an environment and arguments."""

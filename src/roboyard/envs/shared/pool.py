@@ -119,6 +119,11 @@ class WorkerPool:
         """Process ids of the workers."""
         return tuple(worker.pid for worker in self._exchange.workers)
 
+    @property
+    def blocks(self) -> tuple[range, ...]:
+        """Indices of each worker's environments."""
+        return tuple(worker.block for worker in self._exchange.workers)
+
     def reset(
         self, seeds: Sequence[int | None], options: Sequence[Mapping[str, Any] | None]
     ) -> tuple[Observations, list[Info]]:
