@@ -163,6 +163,7 @@ def result_table(subject: Subject, result: EvaluationResult, seconds: float) -> 
     ]
     if result.success_rate is not None:
         rows.append(("success rate", f"{result.success_rate:.1%}"))
+    rows += [(f"mean {name}", f"{value:.4g}") for name, value in result.mean_metrics.items()]
     for row in rows:
         table.add_row(*row)
     return table

@@ -160,3 +160,16 @@ def smallest(distribution: float | Drawn) -> float:
     if isinstance(distribution, Normal) and distribution.low is None:
         return float("-inf") if distribution.std else distribution.mean
     return float(distribution.low)  # type: ignore[arg-type]
+
+
+def largest(distribution: float | Drawn) -> float:
+    """Return the largest value that a distribution gives."""
+    if isinstance(distribution, int | float):
+        return float(distribution)
+    if isinstance(distribution, Constant):
+        return distribution.value
+    if isinstance(distribution, Choice):
+        return max(distribution.values)
+    if isinstance(distribution, Normal) and distribution.high is None:
+        return float("inf") if distribution.std else distribution.mean
+    return float(distribution.high)  # type: ignore[arg-type]

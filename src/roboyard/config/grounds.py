@@ -4,7 +4,14 @@ from __future__ import annotations
 
 from typing import Annotated, Literal, Self
 
-from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, model_validator
+from pydantic import (
+    Field,
+    FiniteFloat,
+    NonNegativeFloat,
+    NonNegativeInt,
+    PositiveFloat,
+    model_validator,
+)
 
 from roboyard.config.base import Record
 
@@ -71,7 +78,15 @@ class GroundConfig(Record):
     """Nothing; a plane; the plane of PyBullet's locomotion environments; or ``terrain``."""
     terrain: TerrainConfig = TerrainConfig()
     """The tiles, for ``type: terrain``."""
+    height: FiniteFloat = 0.0
+    """Height of the plane, such as that of the floor below a table [m]; for ``plane`` only."""
     friction: NonNegativeFloat | None = None
     """Friction coefficient; by default the description's."""
     restitution: Annotated[float, Field(ge=0.0, le=1.0)] | None = None
     """Bounciness, 0 to 1; by default the description's."""
+
+    @model_validator(mode="after")
+    def _height_fits(self) -> Self:
+        if self.height and self.type != "plane":
+            raise ValueError(f"type '{self.type}' takes no height; 'plane' does")
+        return self

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import TYPE_CHECKING
 
 from roboyard.config.base import CHOICES, PATTERNS, Record
@@ -32,6 +32,10 @@ _BOUNDS = {
 }
 
 
+_FOLLOWING = ("string_type", "too_short")
+"""What pydantic also says of a mapping or a list in which something is wrong."""
+
+
 def problem_lines(root: type[Record], config: Node, errors: Sequence[ErrorDetails]) -> list[str]:
     """Return one line for each wrong place in a config.
 
@@ -44,6 +48,8 @@ def problem_lines(root: type[Record], config: Node, errors: Sequence[ErrorDetail
     groups: dict[tuple[Key, ...], list[ErrorDetails]] = {}
     for error in errors:
         groups.setdefault(_path(config, error), []).append(error)
+    for path in [path for path, group in groups.items() if _is_noise(path, group, groups)]:
+        del groups[path]
     found = [
         (config.place_of(where), f"{dotted(where)}: {text}" if where else text)
         for path, group in groups.items()
@@ -51,6 +57,15 @@ def problem_lines(root: type[Record], config: Node, errors: Sequence[ErrorDetail
     ]
     found.sort(key=lambda problem: (problem[0].source, problem[0].line or 0))
     return [f"{place}{text}" for place, text in found]
+
+
+def _is_noise(
+    path: tuple[Key, ...], group: Sequence[ErrorDetails], groups: Collection[tuple[Key, ...]]
+) -> bool:
+    """Return whether errors only follow from others further down: in another member of a union."""
+    return all(error["type"] in _FOLLOWING for error in group) and any(
+        len(other) > len(path) and other[: len(path)] == path for other in groups
+    )
 
 
 def _path(config: Node, error: ErrorDetails) -> tuple[Key, ...]:

@@ -32,9 +32,18 @@ class ActuatorConfig(Record):
 
     joints: tuple[Pattern, ...] = Field(min_length=1)
     """Joints in the order of the action's entries; those of a pattern come in file order."""
-    control: Literal["torque", "velocity", "position", "pd"] = "torque"
+    control: Literal["torque", "velocity", "position", "pd", "cartesian"] = "torque"
     """``torque`` [N m]; ``velocity`` [rad/s] and ``position`` [rad] by the engine's own motors;
-    ``pd`` turns positions [rad] into limited torques before each physics step."""
+    ``pd`` turns positions [rad] into limited torques before each physics step; ``cartesian``
+    moves ``link`` by inverse kinematics: three entries for x, y and z [m]."""
+    link: str | None = None
+    """For ``cartesian``: the link that is moved."""
+    workspace: tuple[Vector3, Vector3] | None = None
+    """For ``cartesian``: lower and upper corner of a box that targets are limited to [m]."""
+    rotation: Vector3 | None = None
+    """For ``cartesian``: roll, pitch and yaw that the link keeps [rad]; by default the initial."""
+    together: bool = False
+    """One entry of the action for all joints of the group, as for a gripper's fingers."""
     scale: PerJoint = 1.0
     """What an action of 1 adds to ``offset``, in the unit of ``control``."""
     offset: PerJoint | Literal["initial"] = 0.0
@@ -57,11 +66,34 @@ class ActuatorConfig(Record):
             raise ValueError("control 'pd' needs stiffness [N m/rad] (and usually damping)")
         if self.control == "torque" and not (self.stiffness is None and self.damping is None):
             raise ValueError("control 'torque' takes no stiffness or damping; use control 'pd'")
-        if self.velocity_limit is not None and self.control in ("torque", "pd"):
+        if self.velocity_limit is not None and self.control not in ("velocity", "position"):
             raise ValueError(
                 f"control '{self.control}' takes no velocity_limit; 'position' and 'velocity' do"
             )
         return self
+
+    @model_validator(mode="after")
+    def _aims_fit(self) -> Self:
+        if self.control == "cartesian":
+            _check_cartesian(self)
+            return self
+        for name in ("link", "workspace", "rotation"):
+            if getattr(self, name) is not None:
+                raise ValueError(f"control '{self.control}' takes no {name}; 'cartesian' does")
+        return self
+
+
+def _check_cartesian(config: ActuatorConfig) -> None:
+    if config.link is None:
+        raise ValueError("control 'cartesian' needs link, the one that is moved")
+    if config.offset != 0.0:
+        raise ValueError("control 'cartesian' takes no offset: it starts from where the link is")
+    if config.together:
+        raise ValueError("control 'cartesian' has entries x, y and z, so it takes no 'together'")
+    if config.workspace is not None:
+        for axis, low, high in zip("xyz", *config.workspace, strict=True):
+            if low > high:
+                raise ValueError(f"workspace is reversed along {axis}: {low} is above {high}")
 
 
 class LinkOverrides(Record):

@@ -13,15 +13,21 @@ PREFIXES = ("package", "pybullet_data")
 
 
 def standalone_task(node: Node) -> Node:
-    """Return a task in which a robot's YAML file is read in and its description's path is full.
+    """Return a task in which a robot's YAML file is read in and all other paths are full.
 
     Raises:
         ConfigError: A file cannot be read.
     """
-    robot = node.child("robot")
-    if robot is None or not isinstance(node.value, dict):
+    if not isinstance(node.value, dict):
         return node
-    return Node({**node.value, "robot": standalone_robot(robot)}, node.place)
+    entries = dict(node.value)
+    if "robot" in entries:
+        entries["robot"] = standalone_robot(entries["robot"])
+    things = entries.get("objects")
+    if things is not None and isinstance(things.value, dict):
+        full = {name: _with_full_path(thing) for name, thing in things.value.items()}
+        entries["objects"] = Node(full, things.place)
+    return Node(entries, node.place)
 
 
 def standalone_robot(node: Node) -> Node:
@@ -32,7 +38,14 @@ def standalone_robot(node: Node) -> Node:
     Raises:
         ConfigError: A file cannot be read.
     """
-    node = read_file(_path(node)) if _is_yaml(node) else extended(node, _folder(node))
+    # A file laid over the task may have changed the mapping around `extends`, not `extends` itself.
+    base = node.child("extends") or node
+    node = read_file(_path(node)) if _is_yaml(node) else extended(node, _folder(base))
+    return _with_full_path(node)
+
+
+def _with_full_path(node: Node) -> Node:
+    """Return a mapping in which the path of ``file`` is full, if it has one."""
     file = node.child("file")
     if file is None or not isinstance(node.value, dict) or not isinstance(file.value, str):
         return node

@@ -22,6 +22,7 @@ from pydantic import (
 from roboyard.config.base import Record
 from roboyard.config.distributions import Distribution, smallest
 from roboyard.config.grounds import GroundConfig
+from roboyard.config.objects import GoalConfig, ObjectConfig
 from roboyard.config.robots import RobotSpec, Vector3
 
 TermName = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_]*$")]
@@ -80,6 +81,16 @@ class RewardTermConfig(TermConfig):
 
     weight: FiniteFloat = 1.0
     """Factor on the term's value; 0 leaves the term out."""
+
+
+class MetricConfig(TermConfig):
+    """A number that is reported for each episode and changes nothing; see ``evaluation``.
+
+    Its term is one of the reward's.
+    """
+
+    over: Literal["mean", "last", "largest"] = "mean"
+    """What is reported of the values in an episode's control steps."""
 
 
 class TerminationTermConfig(TermConfig):
@@ -158,13 +169,6 @@ class WorldSettings(Record):
     """Error reduction of contacts per step; by default the engine's."""
 
 
-class ObjectConfig(Record):
-    """A thing beside the robot."""
-
-    link: str
-    """A link, in the robot's own file but of another body, that is the thing."""
-
-
 class TaskConfig(Record):
     """A task, fully described."""
 
@@ -190,8 +194,10 @@ class TaskConfig(Record):
     """Parts of the observation."""
     clip_observations: PositiveFloat | None = None
     """Limit every observation entry to this absolute value."""
-    rewards: dict[TermName, RewardTermConfig] = Field(min_length=1)
+    rewards: dict[TermName, RewardTermConfig] = Field(default={})
     """Parts of the reward."""
+    goal: GoalConfig | None = None
+    """Takes the reward from how far a goal is, instead of from ``rewards``."""
     positive_rewards: bool = False
     """Raise the reward to 0 where its terms sum to less, so that ending early never pays."""
     terminations: dict[TermName, TerminationTermConfig] = Field(default={})
@@ -200,3 +206,16 @@ class TaskConfig(Record):
     """Initial state and randomisation, in the order in which they happen."""
     curricula: dict[TermName, CurriculumConfig] = Field(default={})
     """Numbers that change as training goes on."""
+    metrics: dict[TermName, MetricConfig] = Field(default={})
+    """What evaluations report beside the return."""
+
+    @model_validator(mode="after")
+    def _one_reward(self) -> Self:
+        if self.goal is None and not self.rewards:
+            raise ValueError("rewards is missing: name at least one term, or give a goal")
+        if self.goal is not None and self.rewards:
+            raise ValueError(
+                "give either goal or rewards: with a goal the reward is computed from the goal "
+                "alone, so that it can be computed again for other goals"
+            )
+        return self

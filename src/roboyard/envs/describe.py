@@ -35,7 +35,7 @@ class ActionRow(NamedTuple):
     """One entry of the action, which is limited to [-1, 1]."""
 
     name: str
-    """The joint."""
+    """The joint, or what else it moves."""
     control: str
     """Control mode."""
     unit: str
@@ -116,10 +116,13 @@ def _actions(robot: Robot) -> list[ActionRow]:
         ActionRow(
             name,
             group.config.control,
-            _OF_SLIDES[group.unit] if name in slides else group.unit,
+            _OF_SLIDES.get(group.unit, group.unit) if joint in slides else group.unit,
             float(scale),
             float(offset),
         )
         for group in robot.actuators
-        for name, scale, offset in zip(group.names, group.scale, group.offset, strict=True)
+        # A group that moves together has one entry, and its first joint's numbers stand for all.
+        for name, joint, scale, offset in zip(
+            group.entries, group.names, group.scale, group.offset, strict=False
+        )
     ]

@@ -14,6 +14,8 @@ from numpy.typing import NDArray
 
 from roboyard.config.tasks import TaskConfig
 from roboyard.envs.base import BaseRobotEnv
+from roboyard.envs.goal import ACHIEVED, DESIRED, Goal, check_reach
+from roboyard.envs.markers import Markers
 from roboyard.envs.naming import named_entries
 from roboyard.envs.scene import Scene, load_scene
 from roboyard.envs.tasks import load_task
@@ -21,7 +23,12 @@ from roboyard.envs.terms.binding import BoundTerm
 from roboyard.envs.terms.channels import Channel
 from roboyard.envs.terms.curricula import CurriculumManager, Episode
 from roboyard.envs.terms.knobs import make_knobs
-from roboyard.envs.terms.managers import EventManager, RewardManager, TerminationManager
+from roboyard.envs.terms.managers import (
+    EventManager,
+    MetricManager,
+    RewardManager,
+    TerminationManager,
+)
 from roboyard.envs.terms.memories import CommandManager, Memories
 from roboyard.envs.terms.observing import Observation, ObservationManager, cleaned
 from roboyard.envs.terms.registry import EventContext, TermSetup
@@ -37,11 +44,14 @@ class TaskEnv(BaseRobotEnv[Observation, Floats]):
     """A task as an environment.
 
     ``info`` holds ``reward_terms`` (every term's weighted value in this step), and at the end of
-    an episode ``episode_reward_terms`` (their sums) and ``terminated_by`` (names of the terms
-    that ended it); ``is_success`` if the task knows success; ``is_unstable`` if the physics gave
-    numbers that are not finite, which ends the episode. What was drawn is in ``events``,
-    ``sensors``, ``acting`` and ``commands``, at the reset and whenever it is drawn anew;
-    ``curricula`` holds the levels.
+    an episode ``episode_reward_terms`` (their sums), ``terminated_by`` (names of the terms that
+    ended it) and ``episode_metrics``; ``is_success`` if the task knows success; ``is_unstable``
+    if the physics gave numbers that are not finite, which ends the episode. What was drawn is in
+    ``events``, ``sensors``, ``acting`` and ``commands``, at the reset and whenever it is drawn
+    anew; ``curricula`` holds the levels.
+
+    With a goal there is ``compute_reward(achieved_goal, desired_goal, info)``, for one goal or
+    many, as hindsight experience replay needs it.
 
     Example:
         >>> env = TaskEnv("hopper-run", overrides={"rewards": {"alive": {"weight": 2}}})
@@ -92,7 +102,10 @@ class TaskEnv(BaseRobotEnv[Observation, Floats]):
         self.rewards = RewardManager(task.rewards, setup)
         self.terminations = TerminationManager(task.terminations, setup)
         self.events = EventManager(task.events, setup)
+        self.metrics = MetricManager(task.metrics, setup)
+        self._markers = Markers(self.world, self.scene.things, task.objects)
         terms = self.terms()
+        check_reach(self.robot, terms)
         self.memories = Memories(
             {name: group for name, group in terms.items() if name != "commands"}
         )
@@ -107,16 +120,19 @@ class TaskEnv(BaseRobotEnv[Observation, Floats]):
             things=self.scene.things,
             parts=frozenset().union(*(t.info.reads for group in terms.values() for t in group)),
         )
-        if self.scene.terrain is not None:
-            self.state.ground_height = self.scene.terrain.height_at
+        self.state.ground_height = self.scene.height_at
         self.state.begin()
         self.commands.reset(self.state, np.random.default_rng(0))
         self.memories.reset(self.state)
         self.observations.measure(self.state)
         self.observation_space = cast("Space[Observation]", self.observations.space())
-        self._size = len(self.robot.actuated)
+        self.goal = None if task.goal is None else Goal(task.goal, self.observation_space)
+        if self.goal is not None:
+            # Only where there is a goal: checkers tell goal environments by it.
+            self.compute_reward = self._compute_reward
+        self._size = self.robot.num_actions
         self.action_space = Box(-1.0, 1.0, (self._size,), np.float32)
-        self._is_over = self._is_unstable = False
+        self._is_over = self._is_unstable = self._is_achieved = False
         self._gained = 0.0
         self._drawn: dict[str, Any] = {}
 
@@ -128,6 +144,7 @@ class TaskEnv(BaseRobotEnv[Observation, Floats]):
             "rewards": self.rewards.terms,
             "terminations": self.terminations.terms,
             "events": self.events.terms,
+            "metrics": self.metrics.terms,
         }
 
     @property
@@ -142,7 +159,7 @@ class TaskEnv(BaseRobotEnv[Observation, Floats]):
 
     @property
     def action_names(self) -> tuple[str, ...]:
-        """Joint that each entry of the action drives."""
+        """What each entry of the action drives, mostly a joint."""
         return self.robot.action_names
 
     def step(self, action: Floats) -> tuple[Observation, float, bool, bool, dict[str, Any]]:
@@ -160,8 +177,10 @@ class TaskEnv(BaseRobotEnv[Observation, Floats]):
         self.events.reset(self._context())
         self.state.begin()
         self.commands.reset(self.state, generator)
+        self._markers.place(self.state)
         self.memories.reset(self.state)
         self.rewards.reset()
+        self.metrics.reset()
         self.terminations.reset()
         self._is_over = self._is_unstable = False
         self._drawn = {"sensors": self.observations.reset(generator)}
@@ -197,12 +216,20 @@ class TaskEnv(BaseRobotEnv[Observation, Floats]):
         gained = self.rewards.compute(self.state)
         self._gained = max(gained, 0.0) if self.task.positive_rewards else gained
         self._is_over = self.terminations.compute(self.state)
+        if self.metrics.terms:
+            self.metrics.compute(self.state)
         self.curricula.steps += 1
         self.commands.advance(self.state, self.np_random)
+        self._markers.place(self.state)
 
     def _observe(self) -> Observation:
         observation = self.observations.observe(self.state)
         finite, self._is_unstable = cleaned(observation)
+        if self.goal is not None:
+            assert isinstance(finite, dict)
+            pair = finite[ACHIEVED], finite[DESIRED]
+            self._gained = float(self.goal.rewards(*pair))
+            self._is_achieved = bool(self.goal.successes(*pair))
         return finite
 
     def _reward(self) -> float:
@@ -221,8 +248,8 @@ class TaskEnv(BaseRobotEnv[Observation, Floats]):
         if self._elapsed == 0:
             return self._first_info()
         info: dict[str, Any] = {"reward_terms": self.rewards.shares()}
-        if self.terminations.successes:
-            info["is_success"] = self.terminations.is_success
+        if self.goal is not None or self.terminations.successes:
+            info["is_success"] = self._is_success()
         if self.events.happened:
             info["events"] = {name: self.events.drawn.get(name) for name in self.events.happened}
         changed = self.commands.changed()
@@ -232,6 +259,8 @@ class TaskEnv(BaseRobotEnv[Observation, Floats]):
             self._note_end()
             info["episode_reward_terms"] = self.rewards.episode_shares()
             info["terminated_by"] = self.terminations.fired
+            if self.metrics.terms:
+                info["episode_metrics"] = self.metrics.report(self._elapsed)
             if self._is_unstable:
                 info["is_unstable"] = True
         return info
@@ -249,7 +278,10 @@ class TaskEnv(BaseRobotEnv[Observation, Floats]):
         rows = zip(self.rewards.names, self.rewards.sums, self.rewards.weights, strict=True)
         means = {name: total / weight / steps if weight else 0.0 for name, total, weight in rows}
         length = steps / self._limit
-        self.curricula.note(Episode(self.terminations.is_success, length, means))
+        self.curricula.note(Episode(self._is_success(), length, means))
+
+    def _is_success(self) -> bool:
+        return self.terminations.is_success or (self.goal is not None and self._is_achieved)
 
     def _python_state(self) -> dict[str, Any]:
         channels = self._channels()
@@ -262,6 +294,7 @@ class TaskEnv(BaseRobotEnv[Observation, Floats]):
             "channels": {name: channel.get_state() for name, channel in channels.items()},
             "curricula": self.curricula.get_state(),
             "reward_sums": self.rewards.sums,
+            "metrics": self.metrics.get_state(),
         }
 
     def _set_python_state(self, state: dict[str, Any]) -> None:
@@ -278,6 +311,7 @@ class TaskEnv(BaseRobotEnv[Observation, Floats]):
             channel.use(self.np_random)
             channel.set_state(state["channels"][name])
         self.rewards.sums = list(state["reward_sums"])
+        self.metrics.set_state(state["metrics"])
         self.terminations.reset()
         self._is_over = self._is_unstable = False
 
@@ -287,6 +321,21 @@ class TaskEnv(BaseRobotEnv[Observation, Floats]):
         return replace(self.camera, target=(x, y, height))
 
     # Private.
+
+    def _compute_reward(
+        self, achieved_goal: Floats, desired_goal: Floats, info: object
+    ) -> Floats | float:
+        """Return the rewards for having achieved some goals when others were desired.
+
+        Args:
+            achieved_goal: One goal, or many, shape (..., entries).
+            desired_goal: As many.
+            info: Not used; there because learners pass it.
+        """
+        del info  # Unused.
+        assert self.goal is not None
+        rewards = self.goal.rewards(achieved_goal, desired_goal)
+        return rewards if rewards.ndim else float(rewards)
 
     def _context(self) -> EventContext:
         scene = self.scene

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterable, Mapping
+from types import MappingProxyType
 from typing import Any, NamedTuple, SupportsFloat
 
 import gymnasium
@@ -29,6 +30,8 @@ class EpisodeRecord(NamedTuple):
     total_reward: float
     length: int
     success: bool | None
+    metrics: Mapping[str, float] = MappingProxyType({})
+    """What the environment reports of the episode: ``info["episode_metrics"]`` of its end."""
 
 
 class SeededEpisodes(gymnasium.Wrapper[object, object, object, object]):
@@ -88,6 +91,7 @@ class SeededEpisodes(gymnasium.Wrapper[object, object, object, object]):
                 self._total,
                 self._length,
                 None if success is None else bool(success),
+                {str(k): float(v) for k, v in info.get("episode_metrics", {}).items()},
             )
             info = {**info, RECORD_KEY: record}
         return observation, reward, terminated, truncated, info

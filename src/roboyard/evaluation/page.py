@@ -72,7 +72,9 @@ def _result(point: EvaluationPoint) -> str:
         f"mean {_short(point.mean)} ± {_short(point.std)}, interquartile mean "
         f"{_short(point.iqm)} [{_short(point.iqm_low)}, {_short(point.iqm_high)}]"
     )
-    return text if point.success_rate is None else f"{text}, success {point.success_rate:.0%}"
+    if point.success_rate is not None:
+        text += f", success {point.success_rate:.0%}"
+    return "".join([text, *(f", {name} {value:.3g}" for name, value in point.metrics)])
 
 
 def _evaluations(data: RunData) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from pydantic import JsonValue
@@ -21,6 +21,8 @@ class EvaluationResult:
     """Control steps of each episode."""
     successes: tuple[bool, ...] | None
     """Whether each episode succeeded; None where the task does not say."""
+    metrics: Mapping[str, tuple[float, ...]]
+    """What the task reports of each episode, by name; only what all of them report."""
     mean: float
     std: float
     """Standard deviation of the returns (population)."""
@@ -41,6 +43,11 @@ class EvaluationResult:
             returns,
             tuple(episode.length for episode in episodes),
             tuple(bool(episode.success) for episode in episodes) if reported else None,
+            {
+                name: tuple(episode.metrics[name] for episode in episodes)
+                for name in episodes[0].metrics
+                if all(name in episode.metrics for episode in episodes)
+            },
             *summarize(returns),
         )
 
@@ -53,6 +60,11 @@ class EvaluationResult:
     def mean_length(self) -> float:
         """Mean length [control steps]."""
         return sum(self.lengths) / len(self.lengths)
+
+    @property
+    def mean_metrics(self) -> dict[str, float]:
+        """Mean of each metric over the episodes."""
+        return {name: sum(values) / len(values) for name, values in self.metrics.items()}
 
     def to_dict(self) -> dict[str, JsonValue]:
         """Return everything as JSON values."""
@@ -68,4 +80,5 @@ class EvaluationResult:
             "iqm_high": self.iqm_high,
             "mean_length": self.mean_length,
             "success_rate": self.success_rate,
+            "metrics": dict(self.mean_metrics),
         }

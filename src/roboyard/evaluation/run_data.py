@@ -28,6 +28,8 @@ class EvaluationPoint(NamedTuple):
     iqm_high: float
     success_rate: float | None
     episodes: int
+    metrics: tuple[tuple[str, float], ...] = ()
+    """Names and means of what the task reports beside the return."""
 
 
 class TrainingPoint(NamedTuple):
@@ -116,7 +118,13 @@ def _evaluation(row: Table) -> EvaluationPoint:
         iqm_high=_number(row, "iqm_high", mean),
         success_rate=float(rate) if isinstance(rate, int | float) else None,
         episodes=len(_list(row.get("returns"))),
+        metrics=_metrics(row.get("metrics")),
     )
+
+
+def _metrics(found: object) -> tuple[tuple[str, float], ...]:
+    rows = found.items() if isinstance(found, Mapping) else ()
+    return tuple((str(k), float(v)) for k, v in rows if isinstance(v, int | float))
 
 
 def _has(row: Table, *keys: str) -> bool:

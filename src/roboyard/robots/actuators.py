@@ -42,7 +42,7 @@ class Actuator(ABC):
         self.names = tuple(robot.joint_names[index] for index in self.indices)
         self.joints = tuple(robot.joint_indices[index] for index in self.indices)
         """The engine's indices of the joints."""
-        self.scale = per_joint(config.scale, self.names, f"{where}.scale")
+        self.scale = self._scales(where)
         self.offset = self._offset(robot, where)
         self.effort_limit = self._limit(
             robot, config.effort_limit, [joint.max_force for joint in robot.joints], where
@@ -51,6 +51,11 @@ class Actuator(ABC):
         """Torques commanded last [N m] or [N], where this mode knows them, shape (joints,)."""
         self._robot = robot
         self._where = where
+
+    @property
+    def entries(self) -> tuple[str, ...]:
+        """What each entry of the action moves: a joint, or all of them together."""
+        return ("+".join(self.names),) if self.config.together else self.names
 
     def keep_nominal(self) -> None:
         """Take the present numbers for nominal; called once the spec is resolved."""
@@ -73,6 +78,9 @@ class Actuator(ABC):
     def strengthen(self, factors: Floats) -> None:
         """Multiply what the motors give, and the most that they can give, shape (joints,)."""
         self.effort_limit *= factors
+
+    def _scales(self, where: str) -> Floats:
+        return per_joint(self.config.scale, self.names, f"{where}.scale")
 
     def _offset(self, robot: Robot, where: str) -> Floats:
         if self.config.offset == "initial":
@@ -102,7 +110,7 @@ class Actuator(ABC):
 
     @abstractmethod
     def command(self, action: Floats) -> None:
-        """Take the action, limited to [-1, 1], shape (joints,), for this control step."""
+        """Take the action, limited to [-1, 1], shape (entries,), for this control step."""
 
     def drive(self) -> None:
         """Tell the engine what it needs before each of its steps; nothing by default."""
@@ -254,11 +262,3 @@ class PDActuator(Actuator):
 
 _SMALL = 1e-9
 _LARGE = 1e6  # the engine takes no infinite force
-
-ACTUATORS: dict[str, type[Actuator]] = {
-    "torque": TorqueActuator,
-    "velocity": VelocityActuator,
-    "position": PositionActuator,
-    "pd": PDActuator,
-}
-"""Control modes of ``ActuatorConfig.control``."""

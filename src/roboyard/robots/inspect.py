@@ -79,8 +79,9 @@ def inspect_robot(
         else:
             robot = Robot(world, spec)
             body = robot.body
-            positions = robot.initial_positions[robot.actuated].tolist()
-            actuated = dict(zip(robot.action_names, positions, strict=True))
+            driven_at = robot.initial_positions[robot.actuated].tolist()
+            names = [robot.joint_names[index] for index in robot.actuated]
+            actuated = dict(zip(names, driven_at, strict=True))
         joints = world.joints(body)
         driven = [joint for joint in joints if joint.name in actuated]
         links = _links(world, body, joints)

@@ -43,7 +43,7 @@ def match_names(patterns: Sequence[str], names: Sequence[str], kind: str, where:
 
 
 def per_joint(
-    value: PerJoint, names: Sequence[str], where: str, default: float = 0.0
+    value: PerJoint, names: Sequence[str], where: str, default: float = 0.0, kind: str = "joint"
 ) -> NDArray[np.float64]:
     """Return one number for each of ``names``, shape (names,).
 
@@ -54,7 +54,7 @@ def per_joint(
         return np.full(len(names), float(value))
     values = np.full(len(names), default)
     for pattern, number in reversed(value.items()):  # the first pattern that matches wins
-        values[match_names([pattern], names, "joint", where)] = number
+        values[match_names([pattern], names, kind, where)] = number
     return values
 
 

@@ -20,7 +20,12 @@ BASE_POSE = "base"
 GROUND_CONTACTS = "ground_contacts"
 CONTACTS = "contacts"
 OBJECTS = "objects"
-PARTS = frozenset({JOINTS, MOTORS, LINKS, BASE_POSE, GROUND_CONTACTS, CONTACTS, OBJECTS})
+OBJECT_MOTION = "object_motion"
+OBJECT_CONTACTS = "object_contacts"
+PARTS = frozenset({
+    JOINTS, MOTORS, LINKS, BASE_POSE, GROUND_CONTACTS, CONTACTS, OBJECTS, OBJECT_MOTION,
+    OBJECT_CONTACTS,
+})  # fmt: skip
 """Parts of the record; only those that some term needs are read."""
 
 
@@ -54,6 +59,10 @@ def bind_reads(
         reads.append(_ground_read(state, robot, grounds))
     if OBJECTS in parts:
         reads += [_object_read(state, robot, name, thing) for name, thing in things.items()]
+    if OBJECT_MOTION in parts:
+        reads += [_motion_read(state, robot, name, thing) for name, thing in things.items()]
+    if OBJECT_CONTACTS in parts:
+        reads += [_touch_read(state, robot, name, thing) for name, thing in things.items()]
     return reads
 
 
@@ -162,3 +171,37 @@ def _object_read(state: RobotState, robot: Robot, name: str, thing: Thing) -> Ca
         state.objects[name] = sample()[0][0]
 
     return read_link
+
+
+def _motion_read(state: RobotState, robot: Robot, name: str, thing: Thing) -> Callable[[], None]:
+    if thing.link == BASE:
+        pose = sampling.pose_sampler(robot.world, thing.body)
+        velocity = sampling.velocity_sampler(robot.world, thing.body)
+
+        def read_base() -> None:
+            state.object_orientations[name] = pose()[1]
+            state.object_velocities[name], state.object_turnings[name] = velocity()
+
+        return read_base
+    sample = sampling.link_sampler(robot.world, thing.body, (thing.link,))
+
+    def read_link() -> None:
+        row = sample()[0]
+        state.object_orientations[name] = row[1]
+        state.object_velocities[name], state.object_turnings[name] = row[6], row[7]
+
+    return read_link
+
+
+def _touch_read(state: RobotState, robot: Robot, name: str, thing: Thing) -> Callable[[], None]:
+    sample = sampling.contact_sampler(robot.world, robot.body, thing.body)
+    wanted = thing.link
+
+    def read() -> None:
+        forces: dict[int, float] = {}
+        for row in sample():
+            if row[4] == wanted:
+                forces[row[3]] = forces.get(row[3], 0.0) + row[9]
+        state.object_contacts[name] = forces
+
+    return read

@@ -9,8 +9,9 @@ from numpy.typing import NDArray
 
 from roboyard.config.robots import RobotSpec
 from roboyard.errors import RobotDescriptionError
-from roboyard.robots.actuators import ACTUATORS, Actuator
+from roboyard.robots.actuators import Actuator
 from roboyard.robots.description import check_description
+from roboyard.robots.effectors import ACTUATORS
 from roboyard.robots.matching import match_names, per_joint, shown
 from roboyard.robots.spec import find_asset
 from roboyard.sim import BaseState, Dynamics, World
@@ -72,13 +73,15 @@ class Robot:
         self.actuators = self._build_actuators()
         """Groups of actuated joints in the order of the action."""
         self.actuated = np.concatenate([actuator.indices for actuator in self.actuators])
-        """Positions in ``joint_names`` that the action's entries drive, shape (actions,)."""
-        self._bounds = np.cumsum([0, *(len(a.names) for a in self.actuators)]).tolist()
+        """Positions in ``joint_names`` of the joints that the action drives, shape (actuated,)."""
+        self._bounds = np.cumsum([0, *(len(a.entries) for a in self.actuators)]).tolist()
+        self.num_actions: int = self._bounds[-1]
+        """Entries of the action."""
 
     @property
     def action_names(self) -> tuple[str, ...]:
-        """Names of the joints that the action's entries drive."""
-        return tuple(name for actuator in self.actuators for name in actuator.names)
+        """What each entry of the action drives: mostly a joint."""
+        return tuple(name for actuator in self.actuators for name in actuator.entries)
 
     def link(self, name: str, where: str = "link") -> int:
         """Return the index of one link; ``base`` and the base's own name are -1.

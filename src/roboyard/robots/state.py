@@ -90,7 +90,15 @@ class RobotState:
         """Links that touch anything, and the sum of normal forces on each [N]."""
         self.objects: dict[str, Vector] = dict.fromkeys(things or {}, _ORIGIN)
         """Centres of mass of objects [m], by name."""
-        self.action: Floats = np.zeros(len(robot.actuated))
+        self.object_orientations: dict[str, Quaternion] = dict.fromkeys(things or {}, _UPRIGHT)
+        """Orientations of objects (x, y, z, w), by name."""
+        self.object_velocities: dict[str, Vector] = dict.fromkeys(things or {}, _ORIGIN)
+        """Velocities of objects' centres of mass [m/s], by name."""
+        self.object_turnings: dict[str, Vector] = dict.fromkeys(things or {}, _ORIGIN)
+        """Angular velocities of objects [rad/s], by name."""
+        self.object_contacts: dict[str, dict[int, float]] = {name: {} for name in things or {}}
+        """For each object the robot's links that touch it, and the normal forces [N]."""
+        self.action: Floats = np.zeros(robot.num_actions)
         """The present action as it was given, not limited, shape (actions,)."""
         self.previous_action: Floats = self.action
         """The action one control step earlier."""
@@ -170,12 +178,13 @@ class RobotState:
     def begin(self) -> None:
         """Fill the record at the start of an episode: nothing touches, nothing was done."""
         self.step = 0
-        self.action = np.zeros(len(self.robot.actuated))
+        self.action = np.zeros(self.robot.num_actions)
         self.previous_action = self.action
         self.read()
         self.previous_joint_velocities = self.joint_velocities
         self.ground_contacts = self.previous_ground_contacts = NO_LINKS
         self.contact_forces = {}
+        self.object_contacts = {name: {} for name in self.objects}
         self.initial_base_position = self.base_position
 
     def advance(self, action: Floats) -> None:
@@ -187,7 +196,9 @@ class RobotState:
 
     def get_state(self) -> dict[str, Any]:
         """Return the record's content, for a snapshot."""
-        return {name: _plain(getattr(self, name)) for name in _KEPT}
+        touches = {n: list(map(list, row.items())) for n, row in self.object_contacts.items()}
+        kept = {name: _plain(getattr(self, name)) for name in _KEPT}
+        return {**kept, "object_contacts": touches}
 
     def set_state(self, state: Mapping[str, Any]) -> None:
         """Take over what :meth:`get_state` returned.
@@ -212,15 +223,22 @@ class RobotState:
         self.motor_torques = list(state["motor_torques"])
         self.contact_forces = {int(link): force for link, force in state["contact_forces"]}
         self.commands = {name: np.array(row) for name, row in state["commands"].items()}
-        self.objects.update({name: tuple(row) for name, row in state["objects"].items()})
+        for table in _OBJECT_VECTORS:
+            getattr(self, table).update({k: tuple(row) for k, row in state[table].items()})
+        self.object_contacts = {
+            name: {int(link): force for link, force in rows}
+            for name, rows in state["object_contacts"].items()
+        }
 
 
 _ARRAYS = ("joint_positions", "joint_velocities", "previous_joint_velocities", "joint_fractions",
            "action", "previous_action", "encoder_offsets")  # fmt: skip
 _VECTORS = ("base_position", "base_orientation", "base_euler", "base_velocity",
             "base_angular_velocity", "initial_base_position")  # fmt: skip
-_KEPT = (*_ARRAYS, *_VECTORS, "link_rows", "ground_contacts", "previous_ground_contacts", "step",
-         "motor_torques", "contact_forces", "objects", "commands")  # fmt: skip
+_OBJECT_VECTORS = ("objects", "object_orientations", "object_velocities", "object_turnings")
+_KEPT = (*_ARRAYS, *_VECTORS, *_OBJECT_VECTORS, "link_rows", "ground_contacts",
+         "previous_ground_contacts", "step", "motor_torques", "contact_forces",
+         "commands")  # fmt: skip
 
 
 def _flat(x: float, y: float) -> float:

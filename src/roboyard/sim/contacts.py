@@ -49,6 +49,10 @@ class ContactMemory:
         """Learn that the bodies of a URDF or MJCF file were loaded."""
         self.is_exact = self.is_exact and not has_compound_links(file)
 
+    def expect_mesh(self, file: Path) -> None:
+        """Learn that a body with this mesh was added."""
+        self.is_exact = self.is_exact and _num_parts(file) == 1
+
     def forget(self, client: int, bodies: Sequence[int]) -> None:
         """Drop all contacts of ``bodies``, all there are, if that is needed; then restore a state.
 

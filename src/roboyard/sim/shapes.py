@@ -1,4 +1,4 @@
-"""Bodies made of one primitive shape."""
+"""Bodies made of one shape."""
 
 from __future__ import annotations
 
@@ -12,27 +12,30 @@ from roboyard.sim.settings import Quaternion, Vector
 Color = tuple[float, float, float, float]
 """Red, green, blue, opacity, each in [0, 1]."""
 
-_NUM_SIZES = {"box": 3, "sphere": 1, "cylinder": 2, "capsule": 2}
+_NUM_SIZES = {"box": 3, "sphere": 1, "cylinder": 2, "capsule": 2, "mesh": 1}
 
 
 @dataclass(frozen=True)
 class Shape:
-    """A box, sphere, cylinder or capsule; the last two stand along z.
+    """A box, sphere, cylinder, capsule or mesh; cylinders and capsules stand along z.
 
     Raises:
         ConfigError: The kind is unknown, or the size does not fit it.
     """
 
-    kind: Literal["box", "sphere", "cylinder", "capsule"]
+    kind: Literal["box", "sphere", "cylinder", "capsule", "mesh"]
     """What it is."""
     size: tuple[float, ...]
-    """Box: half extents along x, y, z; sphere: radius; cylinder, capsule: radius, length [m]."""
+    """Box: half extents along x, y, z; sphere: radius; cylinder, capsule: radius, length [m];
+    mesh: factor on its lengths."""
     mass: float = 0.0
     """Mass [kg]; 0 makes it immovable."""
     color: Color = (0.6, 0.6, 0.65, 1.0)
     """Its colour."""
     collides: bool = True
     """Whether it touches other bodies, or is only seen."""
+    file: str = ""
+    """File of a mesh; its convex hull touches, all of it is seen."""
 
     def __post_init__(self) -> None:
         """Check kind and size."""
@@ -64,6 +67,12 @@ def add_shape(client: int, shape: Shape, position: Vector, orientation: Quaterni
 def _geometry(shape: Shape, length_name: str) -> dict[str, object]:
     if shape.kind == "box":
         return {"shapeType": pybullet.GEOM_BOX, "halfExtents": shape.size}
+    if shape.kind == "mesh":
+        return {
+            "shapeType": pybullet.GEOM_MESH,
+            "fileName": shape.file,
+            "meshScale": (shape.size[0],) * 3,
+        }
     if shape.kind == "sphere":
         return {"shapeType": pybullet.GEOM_SPHERE, "radius": shape.size[0]}
     kind = pybullet.GEOM_CYLINDER if shape.kind == "cylinder" else pybullet.GEOM_CAPSULE

@@ -168,9 +168,9 @@ class World:
                 self._adopt(body)
             return bodies
 
-    def load_plane(self) -> int:
-        """Load an endless ground at height 0 and return its id."""
-        return self.load_urdf(data_path() / "plane.urdf", fixed_base=True)
+    def load_plane(self, height: float = 0.0) -> int:
+        """Load an endless ground at a height [m] and return its id."""
+        return self.load_urdf(data_path() / "plane.urdf", (0.0, 0.0, height), fixed_base=True)
 
     def add_shape(
         self,
@@ -178,9 +178,11 @@ class World:
         position: Vector = (0.0, 0.0, 0.0),
         orientation: Quaternion = _UPRIGHT,
     ) -> int:
-        """Add a body of one primitive shape and return its id."""
+        """Add a body of one shape and return its id."""
         with self._engine("a shape cannot be added") as client:
             body = add_shape(client, shape, position, orientation)
+            if shape.file:
+                self._contacts.expect_mesh(Path(shape.file))
             self._adopt(body)
             return body
 

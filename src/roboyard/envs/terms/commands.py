@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
-from roboyard.config.distributions import Distribution, Uniform
+from roboyard.config.distributions import Distribution, Uniform, smallest
 from roboyard.envs.terms.drawing import draw_one
 from roboyard.envs.terms.geometry import wrapped
 from roboyard.envs.terms.registry import TermSetup, commanding
@@ -166,6 +166,7 @@ class Point(Resampled):
         z: Distribution = 0.0,
         interval_s: Distribution = 10.0,
         from_start: bool = False,
+        low_share: Share = 0.0,
     ) -> None:
         """Keep the ranges.
 
@@ -176,14 +177,19 @@ class Point(Resampled):
             z: Where along z [m].
             interval_s: Time after which it is drawn anew [s].
             from_start: Measure x and y from where the base link began.
+            low_share: Probability that z is the smallest of its range instead, as for a thing
+                that is to lie on a table.
         """
         ranges = {"x": x, "y": y, "z": z, "interval_s": interval_s, "from_start": from_start}
-        super().__init__(setup, ranges)
+        super().__init__(setup, {**ranges, "low_share": low_share})
         self._point: Floats = np.zeros(3)
 
     def draw(self, context: CommandContext) -> None:
         """Draw the point."""
         self._point = np.array([draw_one(self.params[a], context.generator) for a in "xyz"])
+        share = self.params["low_share"]
+        if share and context.generator.random() < share:
+            self._point[2] = smallest(self.params["z"])
         if self.params["from_start"]:
             self._point[:2] += context.state.initial_base_position[:2]
 

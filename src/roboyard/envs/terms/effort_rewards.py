@@ -39,7 +39,7 @@ class ActionAcceleration:
 
     def __init__(self, setup: TermSetup) -> None:
         """Start at zero."""
-        self._change: NDArray[np.float64] = np.zeros(len(setup.robot.actuated))
+        self._change: NDArray[np.float64] = np.zeros(setup.robot.num_actions)
 
     def reset(self, state: RobotState) -> None:
         """Forget the last change."""

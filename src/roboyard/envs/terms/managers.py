@@ -8,6 +8,7 @@ from typing import Any
 
 from roboyard.config.tasks import (
     EventConfig,
+    MetricConfig,
     RewardTermConfig,
     TerminationTermConfig,
 )
@@ -63,6 +64,42 @@ class RewardManager:
     def episode_shares(self) -> dict[str, float]:
         """Return every term's sum of weighted values since the reset."""
         return dict(zip(self.names, self.sums, strict=True))
+
+
+class MetricManager:
+    """Follows numbers through an episode that are reported at its end."""
+
+    def __init__(self, configs: Mapping[str, MetricConfig], setup: TermSetup) -> None:
+        """Bind the terms, which are those of rewards."""
+        self.terms = [
+            bind(REWARDS, "metrics", name, config, setup) for name, config in configs.items()
+        ]
+        self._overs = [config.over for config in configs.values()]
+        self._values = [0.0] * len(self.terms)
+
+    def reset(self) -> None:
+        """Start an episode."""
+        self._values = [-math.inf if over == "largest" else 0.0 for over in self._overs]
+
+    def compute(self, state: RobotState) -> None:
+        """Take in the control step that just ended."""
+        for index, (term, over) in enumerate(zip(self.terms, self._overs, strict=True)):
+            value, before = float(term.call(state)), self._values[index]
+            kept = {"mean": before + value, "last": value, "largest": max(before, value)}
+            self._values[index] = kept[over]
+
+    def report(self, steps: int) -> dict[str, float]:
+        """Return every metric of an episode of ``steps`` control steps."""
+        rows = zip(self.terms, self._overs, self._values, strict=True)
+        return {t.name: value / steps if over == "mean" else value for t, over, value in rows}
+
+    def get_state(self) -> list[float]:
+        """Return what snapshots need."""
+        return list(self._values)
+
+    def set_state(self, state: list[float]) -> None:
+        """Take over what ``get_state`` returned."""
+        self._values = list(state)
 
 
 class TerminationManager:

@@ -112,4 +112,5 @@ class EvaluationCallback(RunCallback):
             curves = {"evaluation/return_mean": result.mean, "evaluation/iqm": result.iqm}
             if result.success_rate is not None:
                 curves["evaluation/success_rate"] = result.success_rate
+            curves |= {f"evaluation/{name}": mean for name, mean in result.mean_metrics.items()}
             self._curves.write(curves, step)
