@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 
 import gymnasium
 import numpy as np
 import pytest
 from training_runs import fingerprint, run_path, tiny_config, train
 
-from roboyard.envs.timing import work_time
 from roboyard.envs.task_env import TaskEnv
+from roboyard.envs.timing import work_time
 from roboyard.evaluation.breakdown import PHASES
 
 
