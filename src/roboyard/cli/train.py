@@ -25,6 +25,22 @@ PROGRAM = (sys.executable, "-c", "from roboyard.cli import main; main()")
 """This program, for child processes."""
 
 
+Overrides = Annotated[
+    list[str] | None,
+    typer.Option("--set", help="Change one key, such as train.total_steps=1e5. Repeatable."),
+]
+RunId = Annotated[
+    str | None, typer.Option("--run-id", help="Name of the run directory; else the time.")
+]
+Preemptions = Annotated[
+    int, typer.Option(min=0, help="With --supervise: kills from outside to survive.")
+]
+Errors = Annotated[int, typer.Option(min=0, help="With --supervise: crashes and hangs to survive.")]
+HangMinutes = Annotated[
+    float, typer.Option(min=0.001, help="With --supervise: no step for so long is a hang.")
+]
+
+
 def train(
     config: Annotated[
         str,
@@ -33,34 +49,22 @@ def train(
         ),
     ],
     *,
-    overrides: Annotated[
-        list[str] | None,
-        typer.Option("--set", help="Change one key, such as train.total_steps=1e5. Repeatable."),
-    ] = None,
+    overrides: Overrides = None,
     resume: Annotated[
         bool,
         typer.Option("--resume", help="Continue a run exactly: this one, or the config's newest."),
     ] = False,
-    run_id: Annotated[
-        str | None, typer.Option("--run-id", help="Name of the run directory; else the time.")
-    ] = None,
+    run_id: RunId = None,
     quiet: Annotated[bool, typer.Option("--quiet", help="Show no progress.")] = False,
     profile: Annotated[
-        bool,
-        typer.Option("--profile", help="Measure where the time goes; the weights stay the same."),
+        bool, typer.Option("--profile", help="Measure where the time goes, and change nothing.")
     ] = False,
     supervise: Annotated[
         bool, typer.Option("--supervise", help="Start again after kills, crashes and hangs.")
     ] = False,
-    max_preemptions: Annotated[
-        int, typer.Option(min=0, help="With --supervise: kills from outside to survive.")
-    ] = 1000,
-    max_errors: Annotated[
-        int, typer.Option(min=0, help="With --supervise: crashes and hangs to survive.")
-    ] = 5,
-    hang_minutes: Annotated[
-        float, typer.Option(min=0.001, help="With --supervise: no step for so long is a hang.")
-    ] = 30.0,
+    max_preemptions: Preemptions = 1000,
+    max_errors: Errors = 5,
+    hang_minutes: HangMinutes = 30.0,
 ) -> None:
     """Train a policy.
 
