@@ -5,12 +5,13 @@ BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 CONFIG ?= configs/cartpole.yaml
 
-.PHONY: help install train test test-slow lint format bench chaos clean
+.PHONY: help install browser train test test-slow lint format bench chaos clean
 
 help:
 	@echo "make train      train $(CONFIG) (choose another with CONFIG=...)"
 	@echo "make test       run the test suite (under 10 minutes on 2 cores)"
 	@echo "make test-slow  run the slow tests as well"
+	@echo "make browser    install Chromium (Debian, as root), in which the server's page is tested"
 	@echo "make lint       ruff and mypy"
 	@echo "make format     rewrite the sources in the house format"
 	@echo "make bench      benchmarks, each against a peer"
@@ -36,6 +37,10 @@ test: $(STAMP)
 
 test-slow: $(STAMP)
 	$(BIN)/python -m pytest -m "slow or not slow"
+
+browser:
+	@command -v chromium >/dev/null || command -v chromium-browser >/dev/null || { \
+	  apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends chromium >/dev/null; }
 
 lint: $(STAMP)
 	$(BIN)/ruff check .

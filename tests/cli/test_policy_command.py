@@ -12,6 +12,7 @@ from roboyard.config.load import load
 from roboyard.envs.factory import make_env
 from roboyard.errors import ConfigError, PolicyError
 from roboyard.policies import PolicyBundle
+from roboyard.policies.manifest import add_to_bundle
 from roboyard.policies.runtime import RuntimePolicy
 
 
@@ -72,6 +73,22 @@ def test_a_run_is_exported_shown_and_verified(run_folder, monkeypatch):
     assert "weights: fit the PPO network" in verified
     assert "on 50 observations of SimpleRobot" in verified
     assert RuntimePolicy.open(run_folder / "policy" / "last.zip").name == "cartpole"
+
+
+def test_names_in_a_bundle_are_printed_as_they_are(run_folder, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "200")
+    path = run_folder / "policy" / "last.zip"
+    contract = {
+        "actions": [{"name": "[/bold]force", "unit": "[red]"}],
+        "robot": {
+            "joints": ["[/]hip"],
+            "actuators": [{"joints": ["[/]hip"], "unit": "rad", "scale": [1.0], "offset": [0.5]}],
+        },
+    }
+    add_to_bundle(path, path, contract=contract)
+    shown = run("policy", "show", run_folder).stdout
+    assert "[/bold]force" in shown
+    assert "0.5 + 1 a [rad]" in shown
 
 
 def test_show_prints_the_whole_manifest_as_json(run_folder):

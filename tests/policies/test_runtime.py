@@ -17,9 +17,8 @@ from roboyard.policies import ObservationNormalizer, PolicyBundle
 from roboyard.policies.completing import export
 from roboyard.policies.runtime import ObservationError, RuntimePolicy
 from roboyard.testing.agent_configs import ALGORITHM_NAMES, small_agent, small_experiment
-from roboyard.testing.fake_envs import FORCE, IMAGE, MIXED, VECTOR, FakeEnv
+from roboyard.testing.fake_envs import FORCE, MIXED, VECTOR, FakeEnv
 
-READS_DICTS = [name for name in ALGORITHM_NAMES if name not in ("ARS", "CrossQ")]
 STATISTICS = {
     id(VECTOR): ([0.1, 0.2, 0.3], [1.0, 2.0, 3.0]),
     id(MIXED): ({"joints": [0.1, 0.2]}, {"joints": [0.5, 2.0]}),
@@ -76,29 +75,6 @@ def test_every_algorithm_acts_the_same_on_normalised_vectors(exported, name):
     actions = runtime.act(observation).actions
     assert np.allclose(actions, policy.predict(observation).actions, atol=1e-6)
     assert actions.dtype == np.float32
-
-
-@pytest.mark.parametrize("name", READS_DICTS)
-def test_every_algorithm_acts_the_same_on_dicts_with_images(exported, name):
-    assert_equal(exported, name, MIXED, network={"extractor": {"kwargs": {"cnn_output_dim": 8}}})
-
-
-@pytest.mark.parametrize("name", ["PPO", "SAC"])
-def test_images_with_channels_last_are_read(exported, name):
-    assert_equal(exported, name, IMAGE, network={"extractor": {"kwargs": {"features_dim": 8}}})
-
-
-@pytest.mark.parametrize(
-    "action_space",
-    [spaces.Discrete(3), spaces.MultiDiscrete([2, 3]), spaces.MultiBinary(3)],
-    ids=str,
-)
-def test_discrete_actions_are_the_same(exported, action_space):
-    runtime, policy = assert_equal(exported, "PPO", action_space=action_space)
-    observation = np.random.default_rng(0).normal(size=(50, 3)).astype(np.float32)
-    expected = policy.predict(observation).actions
-    assert runtime.act(observation).actions.dtype == expected.dtype
-    assert np.array_equal(runtime.act(observation).actions, expected)
 
 
 @pytest.mark.parametrize("space", [spaces.Discrete(5), DOUBLES], ids=str)

@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from roboyard.cli.evaluate import Trust
 
@@ -47,7 +48,7 @@ def show(
     table.add_column(style="bold")
     table.add_column(overflow="fold")
     for name, value in summary(bundle).items():
-        table.add_row(name, value)
+        table.add_row(Text(name), Text(value))
     console = Console()
     console.print(table)
     for heading, rows in (
@@ -117,5 +118,5 @@ def _table(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> Table:
     for heading in headings:
         table.add_column(heading.replace("_", " "), overflow="fold")
     for row in rows:
-        table.add_row(*row)
+        table.add_row(*map(Text, row))  # Names come from bundles, which may hold markup.
     return table

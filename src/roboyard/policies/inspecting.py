@@ -25,7 +25,7 @@ class EntryRow(NamedTuple):
     """One entry of an observation or the action, as texts."""
 
     array: str
-    place: str
+    entry: str
     name: str
     unit: str
     low: str
