@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Set
 from typing import Annotated, Literal, Self
 
 from pydantic import Field, NonNegativeFloat, PositiveFloat, model_validator
@@ -14,8 +15,8 @@ Share = Annotated[float, Field(ge=0.0, le=1.0)]
 SIZES = {"box": 3, "sphere": 1, "cylinder": 2, "capsule": 2, "mesh": 0}
 """How many numbers the size of each shape has."""
 
-_OF_LINKS = {"link"}
-_OF_MESHES = {"file", "scale"}
+_OF_LINKS = frozenset({"link"})
+_OF_MESHES = frozenset({"file", "scale"})
 
 
 class ObjectConfig(Record):
@@ -55,21 +56,18 @@ class ObjectConfig(Record):
         if (self.link is None) == (self.shape is None):
             raise ValueError("give either link (of the robot's file) or shape, such as box")
         if self.link is not None:
-            _refuse(self, self.model_fields_set - _OF_LINKS, "link")
+            _refuse(self, type(self).model_fields.keys() - _OF_LINKS, "link")
             return self
         if self.shape != "mesh":
-            _refuse(self, self.model_fields_set & _OF_MESHES, f"shape {self.shape}")
-        if (self.shape == "mesh") != (self.file is not None):
+            _refuse(self, _OF_MESHES, f"shape {self.shape}")
+        elif self.file is None:
             raise ValueError("shape mesh needs file, an OBJ or STL file")
         needed = SIZES[str(self.shape)]
         if len(self.size) != needed:
             raise ValueError(f"a {self.shape} needs {needed} sizes [m]; got {len(self.size)}")
-        if self.marks is not None and (self.mass or (self.collides and self._says("collides"))):
-            raise ValueError("what marks a command has no mass and does not collide")
+        if self.marks is not None and self.mass:
+            raise ValueError("what marks a command has no mass")
         return self
-
-    def _says(self, name: str) -> bool:
-        return name in self.model_fields_set
 
     @property
     def is_solid(self) -> bool:
@@ -90,7 +88,9 @@ class GoalConfig(Record):
     """Distance at which the goal counts as achieved, in the goal's unit."""
 
 
-def _refuse(record: Record, names: set[str], what: str) -> None:
-    given = sorted(name for name in names if getattr(record, name) is not None)
+def _refuse(record: Record, names: Set[str], what: str) -> None:
+    """Refuse values other than the defaults, which a config that was written out holds."""
+    fields = type(record).model_fields
+    given = [name for name in sorted(names) if getattr(record, name) != fields[name].default]
     if given:
         raise ValueError(f"{what} takes no {', '.join(given)}")

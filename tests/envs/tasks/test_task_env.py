@@ -37,10 +37,14 @@ def roll(env: TaskEnv, steps: int, seed: int) -> list[np.ndarray]:
         action = generator.uniform(-1.2, 1.2, env.action_space.shape).astype(np.float32)
         observation, reward, terminated, truncated, info = env.step(action)
         shares = list(info["reward_terms"].values())
-        seen.append(np.concatenate([observation, [reward, terminated], shares]))
+        seen.append(np.concatenate([flat(env, observation), [reward, terminated], shares]))
         if terminated or truncated:
-            seen.append(env.reset()[0])
+            seen.append(flat(env, env.reset()[0]))
     return seen
+
+
+def flat(env: TaskEnv, observation: object) -> np.ndarray:
+    return np.asarray(gymnasium.spaces.flatten(env.observation_space, observation))
 
 
 def assert_equal(first: list[np.ndarray], second: list[np.ndarray]) -> None:
@@ -136,9 +140,12 @@ def test_groups_make_a_dictionary() -> None:
 
 
 def test_every_entry_of_the_observation_has_a_name(env: TaskEnv) -> None:
-    (entries,) = env.observations.entries().values()
-    assert len(entries) == env.observation_space.shape[0]
-    assert len({entry.name for entry in entries}) == len(entries)
+    space = env.observation_space
+    spaces = space.spaces if isinstance(space, gymnasium.spaces.Dict) else {"observation": space}
+    for group, entries in env.observations.entries().items():
+        if len(spaces[group].shape) == 1:  # else a picture
+            assert len(entries) == spaces[group].shape[0]
+        assert len({entry.name for entry in entries}) == len(entries)
 
 
 def test_numbers_that_are_not_finite_end_the_episode() -> None:
