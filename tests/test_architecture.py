@@ -21,6 +21,7 @@ LAYERS = {
     "tuning": 5, "cloud": 5, "serving": 5, "bridges": 5, "dashboard": 5,
     "api": 5,
     "cli": 6, "testing": 6,
+    "__main__": 7,
 }  # fmt: skip
 ALLOWED_WITHIN_LAYER = {
     ("robots", "sim"),

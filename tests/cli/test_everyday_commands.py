@@ -25,7 +25,7 @@ def in_a_terminal(arguments: list[str], folder: Path, **environment: str) -> str
     """Return what a real process shows on a pseudo-terminal."""
     leader, follower = pty.openpty()
     process = subprocess.Popen(
-        [sys.executable, "-c", "from roboyard.cli import main; main()", *arguments],
+        [sys.executable, "-m", "roboyard", *arguments],
         cwd=folder,
         env={**os.environ, "TERM": "xterm-256color", "COLUMNS": "120", **environment},
         stdin=follower,

@@ -15,12 +15,21 @@ import pytest
 from stable_baselines3.common.callbacks import BaseCallback
 from training_runs import KillAt, fingerprint, rows, tiny_config, train
 
+from roboyard.config.schema import CheckpointConfig
 from roboyard.errors import ConfigError, StorageError
 from roboyard.storage import open_store
 from roboyard.storage.lease import LeaseHeldError, LeaseLostError
 from roboyard.storage.runs import find_run
 from roboyard.testing.faulty_s3 import Fault, FaultyS3
-from roboyard.training.custody import work_folder
+from roboyard.training.callbacks import (
+    Boundary,
+    CheckpointCallback,
+    DeliveryCallback,
+    StopRequest,
+)
+from roboyard.training.checkpoint import CheckpointStore, Subject
+from roboyard.training.custody import drive_new, work_folder
+from roboyard.training.interval import Schedule
 from roboyard.training.resume import config_of, newest_run
 
 STORE = "s3://bucket/runs"
@@ -109,6 +118,36 @@ def test_a_bucket_that_fails_is_told_loudly_and_training_goes_on(
     again = train(config, resume_from=URI)
     assert again.steps == 192
     assert find_run(open_store(URI)).state == "finished"
+
+
+@pytest.mark.parametrize(
+    ("given", "in_time_s", "late_s"),
+    [({}, 300.0, 400.0), ({"every_minutes": 10}, 1700.0, 1900.0), ({"every_steps": 9}, 1e6, None)],
+    ids=["by cost", "by time", "by steps"],
+)
+def test_a_checkpoint_is_late_only_by_the_interval_that_is_aimed_at(
+    given: dict[str, float],
+    in_time_s: float,
+    late_s: float | None,
+    tmp_path: Path,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    config, stop = tiny_config(tmp_path), StopRequest()
+    checkpoints = CheckpointCallback(
+        CheckpointStore(tmp_path / "c", Subject("PPO", "x")),
+        Schedule(CheckpointConfig.model_validate(given)),
+        stop,
+    )
+    with drive_new(config, "a") as custody:
+        delivery = DeliveryCallback(custody, checkpoints, None, stop)
+        started = checkpoints.written
+        checkpoints.written = delivery._seen = started - in_time_s
+        delivery.on_boundary(Boundary(100, final=False))
+        assert not caplog.records
+        if late_s is not None:
+            checkpoints.written = delivery._seen = started - late_s
+            delivery.on_boundary(Boundary(200, final=False))
+            assert "THE NEWEST SAFE CHECKPOINT IS" in caplog.text
 
 
 def test_a_run_in_a_bucket_is_not_started_twice(s3: FaultyS3, tmp_path: Path) -> None:

@@ -45,6 +45,19 @@ class Schedule:
         self.every = Every(config.every_steps)
         """Counts steps, if steps decide."""
 
+    def planned_s(self, cost_s: float) -> float:
+        """Return the time between checkpoints that is aimed at [s]; 0 where steps decide.
+
+        Args:
+            cost_s: How long the newest took [s]; 0 if there is none yet.
+        """
+        if self._config.every_steps is not None:
+            return 0.0
+        if self._config.every_minutes is not None:
+            return 60.0 * self._config.every_minutes
+        between_failures = 3600.0 * self._config.hours_between_failures
+        return best_interval(cost_s or ASSUMED_COST_S, between_failures)
+
     def is_due(self, boundary: Boundary, age_s: float, cost_s: float) -> bool:
         """Return whether to write one at this boundary.
 
@@ -55,7 +68,4 @@ class Schedule:
         """
         if self._config.every_steps is not None:
             return self.every.due(boundary)
-        if self._config.every_minutes is not None:
-            return age_s >= 60.0 * self._config.every_minutes
-        between_failures = 3600.0 * self._config.hours_between_failures
-        return age_s >= best_interval(cost_s or ASSUMED_COST_S, between_failures)
+        return age_s >= self.planned_s(cost_s)

@@ -59,6 +59,11 @@ class CheckpointCallback(RunCallback):
         self._stop = stop
         self._records = records
 
+    @property
+    def planned_s(self) -> float:
+        """Time between checkpoints that is aimed at [s]; 0 where steps decide."""
+        return self._schedule.planned_s(self.cost_s)
+
     def on_boundary(self, boundary: Boundary) -> None:
         """Write a checkpoint if one is due.
 

@@ -101,7 +101,9 @@ class DeliveryCallback(RunCallback):
             self._seen = self._checkpoints.written
 
     def _warn_if_late(self) -> None:
-        late = 0 < LATE_INTERVALS * max(self._interval_s, PUSH_S) < self.age_s
+        # 0 where steps decide and the time between two has not been seen yet: nothing is late.
+        interval_s = max(self._interval_s, self._checkpoints.planned_s)
+        late = interval_s > 0 and LATE_INTERVALS * max(interval_s, PUSH_S) < self.age_s
         failed = self._custody.upload_error
         if not (late or failed):
             self._warned = False
