@@ -15,7 +15,7 @@ help:
 	@echo "make lint       ruff and mypy"
 	@echo "make format     rewrite the sources in the house format"
 	@echo "make bench      benchmarks, each against a peer"
-	@echo "make chaos      kill $(CONFIG) at random moments; it must end the same, bit for bit"
+	@echo "make chaos      kill runs of every algorithm at random moments; they must end the same, bit for bit"
 	@echo "make clean      remove the virtual environment, caches and builds"
 
 install: $(STAMP)
@@ -56,8 +56,7 @@ bench: $(STAMP)
 	@for script in benchmarks/*.py; do echo "== $$script"; $(BIN)/python $$script || exit 1; done
 
 chaos: $(STAMP)
-	$(BIN)/roboyard chaos $(CONFIG) --kills poisson:5s --max-kills 10
-	$(BIN)/python -m pytest -q -m "slow or not slow" tests/training/test_exact_continuation.py
+	$(BIN)/python benchmarks/chaos.py
 
 clean:
 	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache src/*.egg-info

@@ -29,6 +29,7 @@ ALLOWED_WITHIN_LAYER = {
     ("training", "evaluation"),
     ("registry", "errors"),
     ("optional", "errors"),
+    ("cli", "testing"),
 }
 WALLS = {
     "pybullet": ("sim/",),

@@ -1,4 +1,4 @@
-"""``roboyard chaos``: kills a run at random moments and compares it with one left in peace."""
+"""``roboyard chaos``: lets things happen to a run and compares it with one left in peace."""
 
 from __future__ import annotations
 
@@ -14,10 +14,17 @@ from rich.table import Table
 
 from roboyard.cli.train import PROGRAM
 from roboyard.config.load import load
-from roboyard.config.schema import ExperimentConfig
 
 if TYPE_CHECKING:
-    from roboyard.training.chaos import ChaosReport, Kills
+    from roboyard.testing.chaos import ChaosReport
+
+_NAMES = {
+    "kill": "SIGKILL",
+    "term": "SIGTERM",
+    "notice": "spot notice",
+    "disk": "full disk",
+    "s3": "S3 fault",
+}
 
 
 def chaos(
@@ -30,6 +37,13 @@ def chaos(
     kills: Annotated[
         str, typer.Option(help="Time from a process's first step to its death.")
     ] = "poisson:5s",
+    faults: Annotated[
+        str,
+        typer.Option(
+            help="What happens: any of kill, term, notice, disk, s3, with commas between. "
+            "With s3 the run lives in a bucket, and every death takes the machine's copy."
+        ),
+    ] = "kill,term",
     max_kills: Annotated[int, typer.Option(min=0, help="Then the run is left in peace.")] = 10,
     seed: Annotated[int, typer.Option(help="Seed of the moments of death.")] = 0,
     keep: Annotated[
@@ -43,34 +57,23 @@ def chaos(
     For example:
 
         roboyard chaos configs/cartpole.yaml --kills poisson:5s --set train.total_steps=20000
+        roboyard chaos configs/cartpole.yaml --faults kill,term,notice,disk,s3
     """
-    from roboyard.training.chaos import Kills, run_chaos
+    from roboyard.testing.chaos import Machine, Schedule, run_chaos, train_command
 
-    schedule = Kills.parse(kills, most=max_kills, seed=seed)
+    schedule = Schedule.parse(kills, faults=faults, most=max_kills, seed=seed)
     settings = [*(overrides or []), "video.final=false"]
     experiment = load(config, settings)
-    settings += _interval(experiment, schedule)
-    with _folder(keep) as store:
-        settings.append(f"store={store}")
-        options = [text for setting in settings for text in ("--set", setting)]
-
-        def command(run_id: str, resume: bool) -> list[str]:
-            run = str(store / experiment.name / run_id)
-            given = [run, "--resume"] if resume else [str(config), *options, "--run-id", run_id]
-            return [*PROGRAM, "train", *given, "--quiet"]
-
-        report = run_chaos(command, store / experiment.name, schedule, typer.echo)
+    given = experiment.checkpoint
+    if given.every_steps is None and given.every_minutes is None:
+        settings += schedule.settings
+    with _folder(keep) as folder, Machine(folder, schedule.faults, seed) as machine:
+        settings += machine.settings
+        command = train_command(PROGRAM, config, experiment.name, settings)
+        report = run_chaos(command, experiment.name, machine, schedule, typer.echo)
     _print(report)
     if not report.is_identical:
         raise typer.Exit(1)
-
-
-def _interval(experiment: ExperimentConfig, kills: Kills) -> list[str]:
-    """Return settings by which the run gets on between two kills, unless it has its own."""
-    given = experiment.checkpoint
-    if given.every_steps is not None or given.every_minutes is not None:
-        return []
-    return [f"checkpoint.every_minutes={kills.mean_s / 60 / 3:.6f}"]
 
 
 @contextlib.contextmanager
@@ -85,15 +88,23 @@ def _folder(keep: Path | None) -> Iterator[Path]:
 def _print(report: ChaosReport) -> None:
     overhead = report.lost_s / report.whole_s
     rows = {
-        "kills": f"{report.kills} SIGKILL, {report.terms} SIGTERM",
+        "faults": _faults(report) or "none",
         "steps": f"{report.steps:,}, of which {report.steps_repeated:,} were done twice",
         "time": f"{report.killed_s:.1f} s instead of {report.whole_s:.1f} s",
         "time lost": f"{report.lost_s:.1f} s ({overhead:.0%}), starts included",
         "written": f"{report.killed_bytes / 1e6:.1f} MB instead of {report.whole_bytes / 1e6:.1f}",
         "final weights": "identical" if report.same_weights else "DIFFERENT",
-        "metrics and evaluations": "identical" if report.same_records else "DIFFERENT",
+        "metrics": "identical" if report.same_metrics else "DIFFERENT",
+        "evaluations": "identical" if report.same_evaluations else "DIFFERENT",
     }
     table = Table.grid(padding=(0, 2))
     for name, value in rows.items():
         table.add_row(name, value)
     Console().print(table)
+
+
+def _faults(report: ChaosReport) -> str:
+    parts = [f"{count} {_NAMES[fault]}" for fault, count in report.faults.items()]
+    if report.inside_writes:
+        parts.append(f"{report.inside_writes} of them inside a checkpoint write")
+    return ", ".join(parts)

@@ -56,6 +56,11 @@ class MetadataService:
         text = datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
         self._data["events/recommendations/rebalance"] = json.dumps({"noticeTime": text})
 
+    def calm(self) -> None:
+        """Take back what was announced, as on a new instance."""
+        for path in ("spot/instance-action", "events/recommendations/rebalance"):
+            self._data.pop(path, None)
+
     def expire_tokens(self) -> None:
         """Forget every token that was given out."""
         self._tokens.clear()

@@ -1,0 +1,140 @@
+"""The machine that a run lives on while things happen to it."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import random
+import resource
+import shutil
+import signal
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Self
+
+from roboyard.storage.base import join_key
+from roboyard.testing.chaos.schedule import FaultKind
+from roboyard.testing.faulty_s3 import Fault, FaultyS3
+from roboyard.testing.metadata_service import MetadataService
+from roboyard.training.custody import CACHE_VARIABLE, work_folder
+from roboyard.training.supervisor import Child
+
+NOTICE_S = 5.0
+"""Time from a notice to the end of the machine [s]; EC2 gives 120."""
+_PATIENCE_S = 60.0
+_BUCKET = "chaos"
+_S3_FAULTS = (
+    Fault(method="PUT", status=503, code="SlowDown"),
+    Fault(method="PUT", status=500, code="InternalError"),
+    Fault(method="PUT", status=409, code="OperationAborted"),
+    Fault(method="PUT", cut=True),
+    Fault(method="PUT", done=True),
+    Fault(method="*", status=403, code="ExpiredToken"),
+)
+
+
+class Machine:
+    """Where processes run: their store, their disk, their metadata service; a context manager.
+
+    Its environment variables are those of this process while it is open.
+    """
+
+    def __init__(self, folder: Path, faults: Iterable[FaultKind], seed: int = 0) -> None:
+        """Describe a machine; nothing is started before ``with``.
+
+        Args:
+            folder: Holds all files.
+            faults: What may happen; decides on the store and the services.
+            seed: Of how hard faults strike.
+        """
+        self.folder = folder
+        self._generator = random.Random(seed)
+        self._metadata = MetadataService() if "notice" in faults else None
+        self._s3 = FaultyS3(_BUCKET) if "s3" in faults else None
+        self._stack = contextlib.ExitStack()
+
+    @property
+    def store(self) -> str:
+        """Where runs live that something happens to: a bucket if the store may stumble."""
+        return str(self.folder) if self._s3 is None else f"s3://{_BUCKET}/runs"
+
+    @property
+    def settings(self) -> list[str]:
+        """Settings that let a run notice what is announced."""
+        if self._metadata is None:
+            return []
+        return ["preemption.watch=[imds]", "preemption.poll_seconds=0.2"]
+
+    def work_folder(self, *names: str) -> Path:
+        """Return the folder in which a run of the store is worked on."""
+        return self.folder.joinpath(*names) if self._s3 is None else work_folder(self.uri(*names))
+
+    def uri(self, *names: str) -> str:
+        """Return what a run of the store is continued with."""
+        return join_key(self.store, *names)
+
+    def strike(self, fault: FaultKind, child: Child, run: Path) -> float:
+        """Let something happen to a process.
+
+        Args:
+            fault: What.
+            child: The process.
+            run: The folder it works in.
+
+        Returns:
+            The time after which whoever is still alive is killed [s].
+        """
+        if fault == "kill":
+            child.kill()
+        elif fault == "term":
+            child.signal(signal.SIGTERM)
+        elif fault == "notice":
+            assert self._metadata is not None
+            self._metadata.interrupt(seconds=NOTICE_S)
+            return NOTICE_S
+        elif fault == "disk":
+            self._fill_disk(child, run)
+        else:
+            assert self._s3 is not None
+            times = self._generator.choice([1, 3, 10, 40])
+            self._s3.fail(self._generator.choice(_S3_FAULTS), times)
+        return _PATIENCE_S
+
+    def replace(self) -> None:
+        """Put another machine in its place: healthy, and without a copy of a bucket's runs."""
+        if self._metadata is not None:
+            self._metadata.calm()
+        if self._s3 is not None:
+            self._s3.heal()
+            shutil.rmtree(self.folder / "cache", ignore_errors=True)
+
+    def __enter__(self) -> Self:
+        variables: dict[str, str] = {}
+        if self._metadata is not None:
+            variables |= self._stack.enter_context(self._metadata).environment
+        if self._s3 is not None:
+            variables |= self._stack.enter_context(self._s3).environment
+            variables[CACHE_VARIABLE] = str(self.folder / "cache")
+        before = {name: os.environ.get(name) for name in variables}
+        self._stack.callback(_set_variables, before)
+        os.environ.update(variables)
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._stack.close()
+
+    def _fill_disk(self, child: Child, run: Path) -> None:
+        """Let no file of the process grow beyond a part of what a checkpoint needs."""
+        sizes = [path.stat().st_size for path in run.glob("checkpoints/[0-9]*/*")]
+        limit = int(self._generator.uniform(0.0, 1.0) * max(sizes, default=1024))
+        with contextlib.suppress(ProcessLookupError):
+            _, hard = resource.prlimit(child.process.pid, resource.RLIMIT_FSIZE)
+            resource.prlimit(child.process.pid, resource.RLIMIT_FSIZE, (limit, hard))
+
+
+def _set_variables(values: dict[str, str | None]) -> None:
+    for name, value in values.items():
+        if value is None:
+            os.environ.pop(name, None)
+        else:
+            os.environ[name] = value
