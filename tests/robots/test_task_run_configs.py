@@ -16,7 +16,8 @@ PUBLISHED = ("ant-run", "halfcheetah-run", "hopper-run", "walker2d-run")
 
 
 @pytest.mark.parametrize("name", [*PUBLISHED, "humanoid-run", "reacher", "cartpole-balance",
-                                  "cartpole-swingup"])  # fmt: skip
+                                  "cartpole-swingup", "panda-reach", "panda-push",
+                                  "panda-pick-and-place", "a1-velocity"])  # fmt: skip
 def test_a_task_has_a_config_that_loads(name: str) -> None:
     assert name in list_tasks()
     config = load(CONFIGS / f"{name}.yaml")

@@ -56,11 +56,25 @@ def track_turning(
 def velocity_error(state: RobotState, command: Command = "velocity") -> float:
     """Return how far the horizontal velocity in body axes is from the command's [m/s].
 
-    With a tiny weight it is a measure in the logs.
+    It serves as a metric of evaluations.
     """
     forward, sideways, _ = seen_from(state.base_velocity, state.base_orientation)
     wanted = state.commands[command]
     return math.hypot(wanted[0] - forward, wanted[1] - sideways)
+
+
+@reward(BASE_POSE, unit="m/s")
+def forward_velocity_error(state: RobotState, command: Command = "velocity") -> float:
+    """Return how far the velocity along the body's x axis is from the command's [m/s]."""
+    forward = seen_from(state.base_velocity, state.base_orientation)[0]
+    return abs(float(state.commands[command][0]) - forward)
+
+
+@reward(BASE_POSE, unit="rad/s")
+def turning_error(state: RobotState, command: Command = "velocity") -> float:
+    """Return how far the turning speed about the body's z axis is from the command's [rad/s]."""
+    turning = seen_from(state.base_angular_velocity, state.base_orientation)[2]
+    return abs(float(state.commands[command][2]) - turning)
 
 
 @reward(BASE_POSE, unit="m/s")
