@@ -19,7 +19,7 @@ LAYERS = {
     "envs": 3, "agents": 3, "policies": 3,
     "training": 4, "evaluation": 4,
     "tuning": 5, "cloud": 5, "serving": 5, "bridges": 5, "dashboard": 5,
-    "api": 5,
+    "api": 5, "bench": 5,
     "cli": 6, "testing": 6,
     "__main__": 7,
 }  # fmt: skip

@@ -10,6 +10,7 @@ import typer
 
 from roboyard import __version__
 from roboyard.cli import (
+    bench,
     chaos,
     config,
     doctor,
@@ -63,6 +64,7 @@ def _options(
 
 
 app.command()(train.train)
+app.command()(bench.bench)
 app.command()(chaos.chaos)
 app.command()(evaluate.evaluate)
 app.command()(play.play)

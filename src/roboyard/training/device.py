@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import os
 from typing import NamedTuple
 
 import gymnasium
 import torch
 from stable_baselines3.common.preprocessing import is_image_space
 
+from roboyard.config.agents import AgentBase
 from roboyard.config.networks import NetworkConfig
 from roboyard.config.schema import ExperimentConfig
+from roboyard.envs.shared import available_cores
 from roboyard.errors import ConfigError
 
 LARGE_LAYER = 1024
@@ -37,7 +38,7 @@ def choose_device(config: ExperimentConfig, observation_space: gymnasium.Space[o
         ConfigError: An accelerator is asked for and there is none.
     """
     wanted = config.train.device
-    available = torch.cuda.is_available()
+    available = has_accelerator(config.agent)
     if wanted == "cuda" and not available:
         raise ConfigError(
             "train.device is 'cuda', but torch finds no CUDA device on this machine. "
@@ -54,6 +55,12 @@ def choose_device(config: ExperimentConfig, observation_space: gymnasium.Space[o
     return Choice("cpu", "the networks are so small that copying to an accelerator costs more")
 
 
+def has_accelerator(config: AgentBase) -> bool:
+    """Return whether the agent's backend can use an accelerator of this machine."""
+    del config  # There is one backend.
+    return bool(torch.cuda.is_available())
+
+
 def choose_threads(
     config: ExperimentConfig, observation_space: gymnasium.Space[object], device: str
 ) -> int:
@@ -68,7 +75,7 @@ def choose_threads(
     if device == "cuda" or (widest <= SMALL_LAYER and not _has_images(observation_space)):
         return 1
     workers = 0 if config.env.workers == "auto" else config.env.workers
-    return max(1, min(len(os.sched_getaffinity(0)) - workers, MOST_THREADS))
+    return max(1, min(available_cores() - workers, MOST_THREADS))
 
 
 def _widest(network: NetworkConfig) -> int:
