@@ -90,7 +90,8 @@ class Batcher:
         self._is_busy = False
         self._timer: asyncio.Handle | None = None
         self.seconds_per_run = _INLINE_S
-        """Smoothed time of a run [s]."""
+        """Smoothed time that a run keeps a core busy [s]. Not the time on the clock: after a wait
+        for the core, small networks would go to the thread, where they wait for longer."""
 
     @property
     def queued_rows(self) -> int:
@@ -161,7 +162,7 @@ class Batcher:
 
     def _run(self, group: list[_Waiting]) -> list[Answer | Exception]:
         """Run a group; one bad request must not harm the others."""
-        start = time.perf_counter()
+        start, worked = time.perf_counter(), time.thread_time()
         try:
             answers = act(self._policy, [waiting.query for waiting in group])
         except Exception as error:
@@ -171,7 +172,7 @@ class Batcher:
                 return self._run_good(group)
             return [self._run([one])[0] for one in group]
         seconds = time.perf_counter() - start
-        self.seconds_per_run += 0.1 * (seconds - self.seconds_per_run)
+        self.seconds_per_run += 0.1 * (time.thread_time() - worked - self.seconds_per_run)
         self._observer(sum(waiting.query.rows for waiting in group), seconds)
         return list(answers)
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 import socket
+import sys
 import time
 from collections.abc import Callable, Sequence
 from types import FrameType
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
     import uvicorn
 
 _LOG = logging.getLogger("roboyard.serving")
+_SWITCH_INTERVAL_S = 5e-4  # Python's default is 5 ms, as long as a request may take in all.
 _LOOPBACK = ("127.0.0.1", "::1", "localhost")
 
 
@@ -54,9 +57,21 @@ def serve(
     loader = Loader(state.settings, state.telemetry)
     load_all(loader, state.catalog, bundles, splits)
     watchers = [Watcher(uri, loader, state.catalog) for uri in watch]
+    _avoid_pauses()
     runner = asyncio.Runner(loop_factory=_loop_factory())
     with _bind(state.settings) as listener, runner:
         runner.run(_run(state, watchers, listener, on_listening))
+
+
+def _avoid_pauses() -> None:
+    """Keep the interpreter from making requests wait.
+
+    What is loaded by now stays, so garbage collections need not look at it. And a thread that
+    reads a new bundle, or runs a slow network, gets the interpreter for shorter turns.
+    """
+    gc.collect()
+    gc.freeze()
+    sys.setswitchinterval(_SWITCH_INTERVAL_S)
 
 
 def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
