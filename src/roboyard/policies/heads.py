@@ -162,7 +162,9 @@ def _choose(policy: Any, latent: Tensor, noise: Tensor) -> Tensor:  # noqa: ANN4
     if isinstance(distribution, MultiCategoricalDistribution):
         parts = torch.split(output + noise, [int(n) for n in distribution.action_dims], dim=1)
         return torch.stack([torch.argmax(part, dim=1) for part in parts], dim=1)
-    return (output + noise > 0).to(output.dtype)
+    # Not "output + noise > 0": the network rounds its probabilities, and so must the graph.
+    probability = torch.reciprocal(1.0 + torch.exp(-(output + noise)))
+    return (probability > 0.5).to(output.dtype)
 
 
 def _sde_std(distribution: Any, log_std: Tensor, latent: Tensor) -> Tensor:  # noqa: ANN401

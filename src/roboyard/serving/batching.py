@@ -89,6 +89,7 @@ class Batcher:
         self._queued_rows = 0
         self._is_busy = False
         self._timer: asyncio.Handle | None = None
+        self._is_delayed = False
         self.seconds_per_run = _INLINE_S
         """Smoothed time that a run keeps a core busy [s]. Not the time on the clock: after a wait
         for the core, small networks would go to the thread, where they wait for longer."""
@@ -123,14 +124,15 @@ class Batcher:
     def _schedule(self, loop: asyncio.AbstractEventLoop) -> None:
         if self._is_busy or not self._waiting:
             return
-        is_full = self._queued_rows >= self._max_rows
-        if self._timer is None:
-            if self._max_wait_s and not is_full:
-                self._timer = loop.call_later(self._max_wait_s, self._flush, loop)
-            else:
-                self._timer = loop.call_soon(self._flush, loop)
-        elif is_full and isinstance(self._timer, asyncio.TimerHandle):
+        may_wait = self._max_wait_s > 0 and self._queued_rows < self._max_rows
+        if self._timer is not None:
+            if may_wait or not self._is_delayed:
+                return
             self._timer.cancel()
+        self._is_delayed = may_wait
+        if may_wait:
+            self._timer = loop.call_later(self._max_wait_s, self._flush, loop)
+        else:
             self._timer = loop.call_soon(self._flush, loop)
 
     def _flush(self, loop: asyncio.AbstractEventLoop) -> None:

@@ -38,6 +38,10 @@ class _Line(http.client.HTTPConnection):
 
     _held: list[bytes] | None = None
 
+    def __del__(self) -> None:
+        """Hang up when the thread whose line this is has ended."""
+        self.close()
+
     def send(self, data: object) -> None:
         """Send, or keep back while a request is put together."""
         if self._held is not None and isinstance(data, bytes):
