@@ -56,6 +56,10 @@ class StorageError(RoboyardError):
 class PolicyError(RoboyardError):
     """A policy bundle or network is wrong or does not fit the environment."""
 
+    def __init__(self, message: str) -> None:
+        """Take the message as one line of print: it may quote what a stranger wrote."""
+        super().__init__("".join(c if c.isprintable() else " " for c in message))
+
 
 class TrainingError(RoboyardError):
     """A run cannot go on: NaN in its numbers, or a worker process died."""

@@ -190,6 +190,7 @@ HUGE = 60_000
             "agent.network.extractor.type: 'this:Zen'.*trust_code=True",
         ),
         (lambda m: m["config"].update(surprise=1), "config does not fit this release: surprise"),
+        (lambda m: m["config"].update({"a\n\x1b[31mb": 1}), r"this release: a  \[31mb: Extra"),
         (lambda m: m["config"]["agent"].update(algorithm="SAC"), "config does not fit"),
         (lambda m: m["observation_space"].update(shape=[4]), "normaliser has statistics of shape"),
         (lambda m: m["observation_space"].update(type="x"), "description of a space is wrong"),

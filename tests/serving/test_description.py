@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 import subprocess
 import sys
 import urllib.request
@@ -14,7 +13,7 @@ import pytest
 from server_process import ServerProcess
 
 Start = Callable[..., ServerProcess]
-PROGRAM = shutil.which("schemathesis", path=str(Path(sys.executable).parent))
+PROGRAM = Path(sys.executable).with_name("schemathesis")
 
 
 def test_each_policy_is_described_with_its_entries(start: Start, policies: Path) -> None:
@@ -22,7 +21,7 @@ def test_each_policy_is_described_with_its_entries(start: Start, policies: Path)
     with urllib.request.urlopen(server.address + "/openapi.json") as answer:
         paths = json.load(answer)["paths"]
     body = paths["/v1/policies/cartpole/act"]["post"]["requestBody"]["content"]
-    single, batch, by_name = body["application/json"]["schema"]["properties"]["observation"][
+    single, by_name, batch = body["application/json"]["schema"]["properties"]["observation"][
         "anyOf"
     ]
     assert single["prefixItems"][1] == {
@@ -35,18 +34,45 @@ def test_each_policy_is_described_with_its_entries(start: Start, policies: Path)
     assert form["required"] == ["camera", "speed"]
 
 
-def test_schemathesis_finds_nothing(start: Start, policies: Path) -> None:
-    if PROGRAM is None:
-        pytest.skip("schemathesis is not installed (pip install schemathesis)")
-    server = start(policies / "cartpole.onnx")
-    arguments = ["--max-examples", "40", "--phases=coverage,fuzzing", "--seed", "1"]
+def test_the_memory_of_a_recurrent_policy_is_described(start: Start, policies: Path) -> None:
+    server = start(policies / "counter.onnx")
+    with urllib.request.urlopen(server.address + "/openapi.json") as answer:
+        paths = json.load(answer)["paths"]
+    body = paths["/v1/policies/counter/act"]["post"]["requestBody"]["content"]
+    one, many = body["application/json"]["schema"]["anyOf"]
+    state, _ = one["properties"]["state"]["anyOf"]
+    assert (state["minItems"], state["prefixItems"][0]["maxItems"]) == (1, 1)
+    assert many["properties"]["state"]["type"] == "null"
+
+
+@pytest.mark.parametrize(
+    ("names", "examples"),
+    [
+        (["cartpole"], 15),
+        pytest.param(
+            ["cartpole", "counter", "looker"],
+            300,
+            marks=[pytest.mark.slow, pytest.mark.timeout(1800)],
+        ),
+    ],
+)
+def test_schemathesis_finds_nothing(
+    start: Start, policies: Path, tmp_path: Path, names: list[str], examples: int
+) -> None:
+    server = start(*(policies / f"{name}.onnx" for name in names))
+    arguments = ["--max-examples", str(examples), "--seed", "1", "--generation-database", "none"]
     # What is behind {name} is described exactly under the policy's own path.
     arguments += ["--exclude-path", "/v1/policies/{name}/act"]
+    if len(names) > 1:  # Then a header must name one.
+        arguments += ["--exclude-path", "/invocations"]
+    else:
+        arguments += ["--phases", "coverage,fuzzing"]
     result = subprocess.run(
         [PROGRAM, "run", server.address + "/openapi.json", *arguments],
         capture_output=True,
         text=True,
-        timeout=200,
+        cwd=tmp_path,
+        timeout=1700,
         check=False,
     )
     assert result.returncode == 0, result.stdout

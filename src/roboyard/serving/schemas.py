@@ -16,6 +16,8 @@ _MAX_LISTED = 64
 _LARGEST = float(np.finfo(np.float32).max) * 0.999
 _ACT = "/v1/policies/{name}/act"
 _INVOCATIONS = "/invocations"
+_FLAG, _NULL = {"type": "boolean"}, {"type": "null"}
+_FLAGS = {"type": "array", "items": _FLAG}
 
 
 def describe_policies(base: dict[str, Any], catalog: Catalog, max_rows: int) -> dict[str, Any]:
@@ -45,24 +47,64 @@ def describe_policies(base: dict[str, Any], catalog: Catalog, max_rows: int) -> 
 
 
 def _message(contract: Contract, max_rows: int) -> dict[str, Any]:
+    """Return the schema of a request.
+
+    A schema cannot say that two lists are of equal length. So those of recurrent policies leave
+    out that a batch may bring its state, and a list of ``episode_start``; it may.
+    """
+    singles = _singles(contract)
+    batches = [] if contract.is_dict else [_batch(contract.observations[""], max_rows)]
+    if not contract.is_recurrent:
+        return _with(observation={"anyOf": [*singles, *batches]})
+    starts = {"anyOf": [_FLAG, {**_FLAGS, "minItems": 1, "maxItems": 1}, _NULL]}
+    state = {"anyOf": [_state(contract), _NULL]}
+    one = _with(observation={"anyOf": singles}, state=state, episode_start=starts)
+    if not batches:
+        return one
+    many = _with(observation={"anyOf": batches}, state=_NULL, episode_start=starts)
+    return {"anyOf": [one, many]}
+
+
+def _with(**properties: dict[str, Any]) -> dict[str, Any]:
+    """Return the schema of a request in which these properties are told exactly."""
     message = copy.deepcopy(MESSAGE)
-    properties = message["properties"]
-    if contract.is_dict:
-        specs = contract.observations
-        forms = [
-            {
-                "type": "object",
-                "required": list(specs),
-                "additionalProperties": False,
-                "properties": {key: _one(spec) for key, spec in specs.items()},
-            }
-        ]
-    else:
-        spec = contract.observations[""]
-        batch = {"type": "array", "minItems": 1, "maxItems": max_rows, "items": _one(spec)}
-        forms = [_one(spec), batch, *_by_name(spec)]
-    properties["observation"] = {"anyOf": forms}
+    for name, schema in properties.items():
+        known = message["properties"][name].get("description")
+        message["properties"][name] = {"description": known, **schema} if known else schema
     return message
+
+
+def _singles(contract: Contract) -> list[dict[str, Any]]:
+    """Return the forms of one observation."""
+    specs = contract.observations
+    if not contract.is_dict:
+        return [_one(specs[""]), *_by_name(specs[""])]
+    form = {
+        "type": "object",
+        "required": list(specs),
+        "additionalProperties": False,
+        "properties": {key: _one(spec) for key, spec in specs.items()},
+    }
+    return [form]
+
+
+def _batch(spec: ArraySpec, max_rows: int) -> dict[str, Any]:
+    return {"type": "array", "minItems": 1, "maxItems": max_rows, "items": _one(spec)}
+
+
+def _state(contract: Contract) -> dict[str, Any]:
+    """Return the schema of the memory of one robot."""
+    shapes = contract.state_shapes
+    number = {"type": "number", "minimum": -_LARGEST, "maximum": _LARGEST}
+    arrays = [_nested(number, shape) for shape in shapes]
+    size = len(arrays)
+    return {"type": "array", "prefixItems": arrays, "minItems": size, "maxItems": size}
+
+
+def _nested(schema: dict[str, Any], shape: tuple[int, ...]) -> dict[str, Any]:
+    for length in reversed(shape):
+        schema = {"type": "array", "items": schema, "minItems": length, "maxItems": length}
+    return schema
 
 
 def _one(spec: ArraySpec) -> dict[str, Any]:
@@ -72,10 +114,7 @@ def _one(spec: ArraySpec) -> dict[str, Any]:
         listed = [_number(spec, index) for index in range(size)]
         return {"type": "array", "prefixItems": listed, "minItems": size, "maxItems": size}
     is_uniform = np.ptp(spec.low) == 0 and np.ptp(spec.high) == 0 if size else False
-    schema = _number(spec, 0) if is_uniform else {"type": "number"}
-    for length in reversed(spec.shape):
-        schema = {"type": "array", "items": schema, "minItems": length, "maxItems": length}
-    return schema
+    return _nested(_number(spec, 0) if is_uniform else {"type": "number"}, spec.shape)
 
 
 def _by_name(spec: ArraySpec) -> list[dict[str, Any]]:
