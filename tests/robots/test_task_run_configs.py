@@ -17,7 +17,8 @@ PUBLISHED = ("ant-run", "halfcheetah-run", "hopper-run", "walker2d-run")
 
 @pytest.mark.parametrize("name", [*PUBLISHED, "humanoid-run", "reacher", "cartpole-balance",
                                   "cartpole-swingup", "panda-reach", "panda-push",
-                                  "panda-pick-and-place", "a1-velocity"])  # fmt: skip
+                                  "panda-pick-and-place", "a1-velocity",
+                                  "kuka-vision-reach"])  # fmt: skip
 def test_a_task_has_a_config_that_loads(name: str) -> None:
     assert name in list_tasks()
     config = load(CONFIGS / f"{name}.yaml")

@@ -94,7 +94,7 @@ def test_the_checker_likes_pictures() -> None:
         ({"rays": {"params": {"count": 10_000}}}, "observations.rays: the observation is too"),
         ({"rays": {"params": {"start": 6.0}}}, "observations.rays: rays start at 6.0 m, beyond"),
         ({"much": {"term": f"{__name__}:much"}},
-         "observations: 1000049 entries in one group, at most 1000000 are allowed; the largest "
+         "observations: 1000057 entries in one group, at most 1000000 are allowed; the largest "
          "term is observations.much with 1000001."),
         ({"joints": {"sensor": {"drop": 1.0}}}, "observations.joints.sensor.drop: must be less"),
         ({"joints": {"sensor": {"delay_steps": -1}}}, "delay_steps can be negative here"),

@@ -1,13 +1,14 @@
 """Events that vary the robot's and the ground's physics, for policies that outlive a simulator.
 
 All changes are undone at the next reset, before its events happen. Factors and additions apply to
-what is there, so two events on one thing compose. The engine cannot move a link's centre of mass;
-``payload`` on a link that is off the middle shifts the whole robot's instead. The choice of
-quantities follows Tobin et al. 2017, Peng et al. 2018, legged_gym (Rudin et al. 2022) and mjlab.
+what is there, so two events on one thing compose. The engine cannot move a link's centre of mass,
+so ``randomize_center_of_mass`` moves the whole robot's. The choice of quantities follows Tobin et
+al. 2017, Peng et al. 2018, legged_gym (Rudin et al. 2022) and mjlab.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, Literal
 
 import numpy as np
@@ -15,15 +16,22 @@ from numpy.typing import NDArray
 
 from roboyard.config.distributions import Distribution, Drawn
 from roboyard.envs.terms.drawing import draw, draw_one
+from roboyard.envs.terms.geometry import seen_from
 from roboyard.envs.terms.registry import EventContext, event
 from roboyard.envs.terms.selections import ALL, BASE_LINK, EVERY_LINK, Joints, Link, Links
 from roboyard.errors import RobotDescriptionError, SimulationError
+from roboyard.robots import Robot
 from roboyard.robots.actuators import Actuator
+from roboyard.robots.robot import BASE
 from roboyard.sim import Dynamics
 from roboyard.sim.properties import link_properties
+from roboyard.sim.sampling import link_sampler
 
 Floats = NDArray[np.float64]
 Drawings = dict[str, Any]
+_FLAT = 1e-6
+"""Share of the largest extent below which links count as lying in a plane."""
+
 How = Literal["scale", "add", "set"]
 """Whether a drawn value multiplies what is there, is added to it, or replaces it."""
 
@@ -61,6 +69,57 @@ def randomize_mass(
         robot.world.set_dynamics(robot.body, link, Dynamics(mass=mass, inertia=inertia))
         masses.append(mass)
     return {"masses": masses}
+
+
+@event()
+def randomize_center_of_mass(
+    context: EventContext,
+    *,
+    x: Distribution = 0.0,
+    y: Distribution = 0.0,
+    z: Distribution = 0.0,
+    links: Links = EVERY_LINK,
+) -> Drawings:
+    """Shift the robot's centre of mass by moving mass between its links; the total stays.
+
+    Masses become m * (1 + k . r), r being where a link is from the centre of mass of all: of all
+    changes with this shift it is the smallest, relative to the masses. Inertias change in
+    proportion. Use it after what moves the joints, before or after other changes of masses.
+
+    Args:
+        context: What may be acted on and drawn from.
+        x: Shift forwards, along the base's x as the robot stands [m].
+        y: Shift to the left [m].
+        z: Shift upwards [m].
+        links: Between which; those without mass stay as they are.
+
+    Raises:
+        RobotDescriptionError: The links lie so that no such shift is possible.
+        SimulationError: A mass would not be positive.
+    """
+    robot = context.robot
+    shift = np.array([draw_one(axis, context.generator) for axis in (x, y, z)])
+    moved = [link for link in links if link_properties(robot.world, robot.body, link).mass]
+    present = [link_properties(robot.world, robot.body, link) for link in moved]
+    masses = np.array([row.mass for row in present])
+    places = _from_base(robot, moved)
+    total = robot_mass(robot)
+    spread = places - np.average(places, axis=0, weights=masses)
+    moments = (spread * masses[:, None]).T @ spread
+    slope, *_ = np.linalg.lstsq(moments, shift * total, rcond=_FLAT)
+    if not np.allclose(moments @ slope, shift * total, atol=1e-9 * total):
+        raise RobotDescriptionError(
+            f"the centre of mass of robot '{robot.name}' cannot be shifted by {shift.tolist()} m: "
+            "the links do not extend along all of these axes; name others."
+        )
+    factors = 1.0 + spread @ slope
+    for link, row, factor in zip(moved, present, factors.tolist(), strict=True):
+        _check_positive(row.mass * factor, f"the mass of link '{robot.link_name(link)}'", "kg")
+        ix, iy, iz = row.inertia
+        inertia = (ix * factor, iy * factor, iz * factor)
+        changed = Dynamics(mass=row.mass * factor, inertia=inertia)
+        robot.world.set_dynamics(robot.body, link, changed)
+    return {"shift": shift.tolist()}
 
 
 @event()
@@ -210,6 +269,21 @@ def randomize_gravity(
     gx, gy, gz = (g + a for g, a in zip(world.config.gravity, added, strict=True))
     world.set_gravity((gx, gy, gz))
     return {"gravity": [gx, gy, gz]}
+
+
+def robot_mass(robot: Robot) -> float:
+    """Return the mass of a robot's base and links [kg]."""
+    links = range(BASE, len(robot.link_names))
+    return sum(link_properties(robot.world, robot.body, link).mass for link in links)
+
+
+def _from_base(robot: Robot, links: Sequence[int]) -> Floats:
+    """Return links' centres of mass as seen from the base [m], shape (links, 3)."""
+    base = robot.world.base(robot.body)
+    rows = link_sampler(robot.world, robot.body, range(len(robot.link_names)))()
+    places = [base.position if link == BASE else rows[link][0] for link in links]
+    bx, by, bz = base.position
+    return np.array([seen_from((x - bx, y - by, z - bz), base.orientation) for x, y, z in places])
 
 
 def _values(context: EventContext, distribution: float | Drawn, size: int, shared: bool) -> Floats:
