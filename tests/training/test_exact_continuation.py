@@ -46,6 +46,14 @@ def test_sac_killed_twice_equals_the_uninterrupted_run(tmp_path: Path) -> None:
     assert_killed_equals_whole(tmp_path, "SAC", ONE_ENV)
 
 
+def test_ppo_compiled_by_jax_killed_equals_the_uninterrupted_run(tmp_path: Path) -> None:
+    assert_killed_equals_whole(tmp_path, "PPO", GSDE, kills=(70,), backend="jax")
+
+
+def test_sac_compiled_by_jax_killed_equals_the_uninterrupted_run(tmp_path: Path) -> None:
+    assert_killed_equals_whole(tmp_path, "SAC", kills=(70,), backend="jax")
+
+
 def test_ppo_with_worker_processes_killed_equals_the_uninterrupted_run(tmp_path: Path) -> None:
     assert_killed_equals_whole(tmp_path, "PPO", ("env.workers=2",), kills=(70,))
 
@@ -72,6 +80,28 @@ def test_every_algorithm_killed_equals_the_uninterrupted_run(
 @pytest.mark.parametrize("algorithm", ["PPO", "A2C", "RecurrentPPO", "SAC", "TQC"])
 def test_state_dependent_exploration_is_continued_exactly(tmp_path: Path, algorithm: str) -> None:
     assert_killed_equals_whole(tmp_path, algorithm, GSDE)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("algorithm", ["PPO", "SAC", "TD3", "TQC", "CrossQ"])
+def test_every_compiled_algorithm_killed_twice_equals_the_uninterrupted_run(
+    tmp_path: Path, algorithm: str
+) -> None:
+    assert_killed_equals_whole(tmp_path, algorithm, backend="jax")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("algorithm", ["SAC", "TQC", "CrossQ"])
+def test_compiled_state_dependent_exploration_is_continued_exactly(
+    tmp_path: Path, algorithm: str
+) -> None:
+    assert_killed_equals_whole(tmp_path, algorithm, GSDE, backend="jax")
+
+
+@pytest.mark.slow
+def test_compiled_hindsight_is_continued_exactly(tmp_path: Path) -> None:
+    her = {"goals_per_transition": 2}
+    assert_killed_equals_whole(tmp_path, "SAC", GOAL, her=her, backend="jax")
 
 
 @pytest.mark.slow

@@ -22,6 +22,7 @@ from stable_baselines3.common.utils import ConstantSchedule, set_random_seed
 from stable_baselines3.common.vec_env import VecEnv
 
 from roboyard.agents.algorithms import algorithm_class, algorithm_name, constructor_parameters
+from roboyard.agents.backends import learner_class, set_up_learner
 from roboyard.agents.fit import checked_plan
 from roboyard.agents.hyperparameters import (
     batch_warning,
@@ -52,15 +53,18 @@ def build_agent(config: AgentBase, env: VecEnv, *, seed: int, device: str = "cpu
         config: The agent record.
         env: The training environments, wrapped and normalised as wanted.
         seed: Seed of the initial weights and of everything the agent draws; see this module.
-        device: Where the networks live, ``cpu`` or ``cuda``.
+        device: Where the networks live, ``cpu`` or ``cuda``; with the jax backend, where the
+            updates run.
 
     Returns:
         The agent, ready for ``learn``.
 
     Raises:
         ConfigError: The record does not fit the environment or the algorithm.
+        MissingDependencyError: The backend is not installed.
     """
     plan = checked_plan(config, env.observation_space, env.action_space)
+    cls = learner_class(config)  # before seeding: what it imports may draw random numbers
     arguments: dict[str, Any] = constructor_values(config) | replay_buffer_arguments(config)
     if isinstance(config, OffPolicyAgentBase) and config.action_noise is not None:
         assert isinstance(env.action_space, spaces.Box)  # checked_plan saw to it
@@ -75,11 +79,11 @@ def build_agent(config: AgentBase, env: VecEnv, *, seed: int, device: str = "cpu
     set_random_seed(generator_seed, using_cuda=device.startswith("cuda"))
 
     def construct() -> BaseAlgorithm:
-        return algorithm_class(config)(
+        return cls(
             plan.policy_class,
             env,
             policy_kwargs=policy_kwargs,
-            device=device,
+            device=device if config.backend == "torch" else "cpu",
             seed=None,
             **arguments,
         )
@@ -87,6 +91,7 @@ def build_agent(config: AgentBase, env: VecEnv, *, seed: int, device: str = "cpu
     agent = _guarded(config, construct)
     customise(agent.policy, config.network)
     agent.action_space.seed(action_seed)
+    set_up_learner(agent, torch.get_num_threads(), accelerator=device.startswith("cuda"))
     return agent
 
 

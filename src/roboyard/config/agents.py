@@ -15,8 +15,9 @@ from roboyard.registry import suggest
 class AgentBase(Record):
     """What every agent has."""
 
-    backend: Literal["torch"] = "torch"
-    """Library that runs the networks."""
+    backend: Literal["torch", "jax"] = "torch"
+    """What computes the updates: torch, or XLA through JAX (extra ``jax``; PPO, SAC, TD3, TQC and
+    CrossQ), which is faster."""
     network: NetworkConfig = NetworkConfig()
     """The actor's and the critic's networks."""
 

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from roboyard.config.schema import ExperimentConfig
 
 _HYPERPARAMETERS = "agent.hyperparameters"
+JAX_ALGORITHMS = ("PPO", "SAC", "TD3", "TQC", "CrossQ")
+"""Algorithms that ``agent.backend: jax`` has."""
 
 
 class Conflict(NamedTuple):
@@ -29,8 +31,36 @@ class Conflict(NamedTuple):
 
 def conflicts(config: ExperimentConfig) -> list[Conflict]:
     """Return every conflict in a config whose settings are right each on its own."""
-    checks = (_minibatches, _replay, _exploration, _hindsight, _networks, _search, _evaluation)
+    checks = (
+        _backend,
+        _minibatches,
+        _replay,
+        _exploration,
+        _hindsight,
+        _networks,
+        _search,
+        _evaluation,
+    )
     return [conflict for check in checks for conflict in check(config)]
+
+
+def _backend(config: ExperimentConfig) -> Iterator[Conflict]:
+    agent = config.agent
+    if agent.backend != "jax":
+        return
+    if agent.algorithm not in JAX_ALGORITHMS:
+        text = (
+            f"jax does not have {agent.algorithm}. It has: {', '.join(JAX_ALGORITHMS)}. "
+            "Use one of these, or torch."
+        )
+        yield Conflict("agent.backend", text)
+    for path, value in (
+        ("agent.network.activation", agent.network.activation),
+        ("agent.network.extractor.type", agent.network.extractor.type),
+    ):
+        if ":" in value:
+            text = f"agent.backend jax cannot compile '{value}'. Use a built-in name, or torch."
+            yield Conflict(path, text)
 
 
 def _minibatches(config: ExperimentConfig) -> Iterator[Conflict]:

@@ -8,6 +8,7 @@ from pathlib import Path
 from pydantic import JsonValue
 from stable_baselines3.common.base_class import BaseAlgorithm
 
+from roboyard.agents.backends import refresh_policy
 from roboyard.config.schema import EnvConfig, ExperimentConfig
 from roboyard.envs.factory import make_env
 from roboyard.evaluation.result import EvaluationResult
@@ -51,6 +52,7 @@ def write_bundle(
         StorageError: It cannot be written; the old file stays.
     """
     assert algorithm.env is not None
+    refresh_policy(algorithm)
     venv = base_envs(algorithm.env)
     normalizer = None
     normalize = algorithm.get_vec_normalize_env()

@@ -5,10 +5,9 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import gymnasium
-import torch
 from stable_baselines3.common.preprocessing import is_image_space
 
-from roboyard.config.agents import AgentBase
+from roboyard.agents.backends import has_accelerator
 from roboyard.config.networks import NetworkConfig
 from roboyard.config.schema import ExperimentConfig
 from roboyard.envs.shared import available_cores
@@ -38,27 +37,21 @@ def choose_device(config: ExperimentConfig, observation_space: gymnasium.Space[o
         ConfigError: An accelerator is asked for and there is none.
     """
     wanted = config.train.device
-    available = has_accelerator(config.agent)
+    available, backend = has_accelerator(config.agent), config.agent.backend
     if wanted == "cuda" and not available:
         raise ConfigError(
-            "train.device is 'cuda', but torch finds no CUDA device on this machine. "
-            "Use 'auto' or 'cpu', or install a CUDA build of torch and its driver."
+            f"train.device is 'cuda', but {backend} finds no CUDA device on this machine. "
+            f"Use 'auto' or 'cpu', or install a CUDA build of {backend} and its driver."
         )
     if wanted != "auto":
         return Choice(wanted, "the config says so")
     if not available:
-        return Choice("cpu", "torch finds no CUDA device")
+        return Choice("cpu", f"{backend} finds no CUDA device")
     if _has_images(observation_space):
         return Choice("cuda", "convolutions on images are faster there")
     if _widest(config.agent.network) >= LARGE_LAYER:
         return Choice("cuda", f"the networks have layers of {LARGE_LAYER} units or more")
     return Choice("cpu", "the networks are so small that copying to an accelerator costs more")
-
-
-def has_accelerator(config: AgentBase) -> bool:
-    """Return whether the agent's backend can use an accelerator of this machine."""
-    del config  # There is one backend.
-    return bool(torch.cuda.is_available())
 
 
 def choose_threads(

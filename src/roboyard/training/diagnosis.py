@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from stable_baselines3.common.base_class import BaseAlgorithm
 
+from roboyard.agents.backends import refresh_policy
 from roboyard.errors import TrainingError
 from roboyard.training.parts.base import AnyArray
 
@@ -78,6 +79,7 @@ def check_parameters(algorithm: BaseAlgorithm) -> None:
     Raises:
         TrainingError: One is not finite; the message names it.
     """
+    refresh_policy(algorithm)
     for name, parameter in algorithm.policy.named_parameters():
         if not torch.isfinite(parameter).all():
             raise TrainingError(

@@ -14,6 +14,7 @@ from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.vec_env import VecEnv
 from stable_baselines3.her import HerReplayBuffer
 
+from roboyard.agents.backends import set_up_learner
 from roboyard.agents.factory import build_agent
 from roboyard.config.schema import ExperimentConfig
 from roboyard.seeds import derive_seeds
@@ -82,7 +83,7 @@ class Session:
         """Arrange that training starts in the state of a checkpoint."""
         if self.config.train.threads == "auto":
             # Another number of threads rounds differently, and this machine may have others.
-            torch.set_num_threads(found.manifest.threads)
+            set_up_learner(self.algorithm, found.manifest.threads)
         self.checkpoints.discard_after(found.manifest.step)
         self.crew.records.truncate_after(found.manifest.step)
         self.crew.checkpoint.last_step = found.manifest.step
@@ -197,8 +198,9 @@ def _build_algorithm(config: ExperimentConfig, venv: VecEnv) -> BaseAlgorithm:
     algorithm = build_agent(config.agent, venv, seed=config.seed, device=device)
     parameters = sum(parameter.numel() for parameter in algorithm.policy.parameters())
     _LOG.info(
-        "%s with %s parameters on %s (%s), %d torch threads.",
+        "%s (%s) with %s parameters on %s (%s), %d threads.",
         config.agent.algorithm,
+        config.agent.backend,
         f"{parameters:,}",
         device,
         reason,

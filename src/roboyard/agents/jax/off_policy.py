@@ -1,0 +1,232 @@
+"""Off-policy learning whose gradient steps of one ``train`` call are one compiled call."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import numpy.typing as npt
+import torch
+from jax import lax
+from stable_baselines3.common.off_policy_algorithm import OffPolicyAlgorithm
+
+from roboyard.agents.jax.exchange import copies, put
+from roboyard.agents.jax.networks import Tensors, tensor_names, tensors_of
+from roboyard.agents.jax.optimizers import Adam, Moments, Parameters
+
+Batch = dict[str, Any]
+"""Columns of a minibatch; observations may be dictionaries themselves."""
+Metrics = dict[str, jax.Array]
+ENTROPY_COEFFICIENT = "log_ent_coef"
+"""Name among the tensors, beside those of the policy."""
+
+
+class Learner(NamedTuple):
+    """What a gradient step changes."""
+
+    tensors: Parameters
+    """Of all networks, targets included, and the logarithm of the entropy coefficient."""
+    moments: dict[str, Moments]
+    """Each optimiser's memory."""
+
+
+class Turn(NamedTuple):
+    """What a gradient step depends on, besides the learner and its minibatch."""
+
+    rate: jax.Array
+    """Learning rate."""
+    key: jax.Array
+    """For the step's noise."""
+    before: jax.Array
+    """Steps before it in this update."""
+    number: jax.Array
+    """Steps of the run, this one included."""
+
+
+class CompiledOffPolicy(OffPolicyAlgorithm):
+    """An off-policy algorithm with a compiled update.
+
+    Between updates everything that is learnt stays with JAX; torch gets the actor, which acts.
+    ``refresh_policy`` brings the critics and the optimisers up to date, for whoever reads them.
+    """
+
+    actor: Any
+    critic: Any
+    learner_device: jax.Device
+    """Where the update runs."""
+
+    def compile(self, device: jax.Device) -> None:
+        """Prepare the update.
+
+        Args:
+            device: Where it will run.
+
+        Raises:
+            ConfigError: The networks have a layer that cannot be compiled.
+        """
+        self.learner_device = device
+        names = tensor_names(self.policy)
+        self._torch_tensors = tensors_of(self.policy)
+        optimizers = {"actor": self.actor.optimizer, "critic": self.critic.optimizer}
+        coefficient = getattr(self, ENTROPY_COEFFICIENT, None)
+        if isinstance(coefficient, torch.Tensor):
+            names[id(coefficient)] = ENTROPY_COEFFICIENT
+            self._torch_tensors[ENTROPY_COEFFICIENT] = coefficient
+            optimizers["entropy"] = getattr(self, "ent_coef_optimizer")  # noqa: B009
+        self._adams = {role: Adam(optimizer, names) for role, optimizer in optimizers.items()}
+        self._acting = {
+            name: self._torch_tensors[name]
+            for name in {names[id(tensor)] for tensor in tensors_of(self.actor).values()}
+        }
+        self._learner: Learner | None = None
+        self._stale = False
+        self._lower(names)
+        self._update = jax.jit(self._all_steps, donate_argnums=0)
+
+    def train(self, gradient_steps: int, batch_size: int = 64) -> None:
+        """Take gradient steps on minibatches from the replay buffer."""
+        self.policy.set_training_mode(True)
+        self._update_learning_rate([adam.optimizer for adam in self._adams.values()])
+        if self._learner is None:
+            state = {role: adam.read() for role, adam in self._adams.items()}
+            self._learner = put(Learner(copies(self._torch_tensors), state), self.learner_device)
+        batches = self._minibatches(gradient_steps, batch_size)
+        rate = np.float32(self.lr_schedule(self._current_progress_remaining))
+        seed = np.uint32(np.random.randint(2**31))
+        done = np.int32(self._n_updates)
+        self._learner, acting, metrics = self._update(
+            self._learner, put((batches, rate, seed, done), self.learner_device)
+        )
+        self._n_updates += gradient_steps
+        self._stale = True
+        acting, metrics = jax.device_get((acting, metrics))
+        for name, tensor in self._acting.items():
+            tensor.detach().numpy()[...] = acting[name]
+        self._record(metrics)
+
+    def refresh_policy(self) -> None:
+        """Bring every torch tensor and optimiser up to date with what was learnt."""
+        if self._learner is None or not self._stale:
+            return
+        learner = jax.device_get(self._learner)
+        for name, tensor in self._torch_tensors.items():
+            tensor.detach().numpy()[...] = learner.tensors[name]
+        for role, adam in self._adams.items():
+            adam.write(learner.moments[role])
+        self._stale = False
+
+    def get_parameters(self) -> dict[str, dict[str, Any]]:
+        """Return the state dictionaries of networks and optimisers, up to date."""
+        self.refresh_policy()
+        return super().get_parameters()
+
+    def set_parameters(
+        self,
+        load_path_or_dict: str | dict[str, torch.Tensor],
+        exact_match: bool = True,
+        device: torch.device | str = "auto",
+    ) -> None:
+        """Take over state dictionaries; the next update starts from them."""
+        super().set_parameters(load_path_or_dict, exact_match, device)
+        self._learner = None
+
+    def _lower(self, names: Mapping[int, str]) -> None:
+        """Prepare the networks' forward passes."""
+        raise NotImplementedError
+
+    def _gradient_step(self, learner: Learner, batch: Batch, turn: Turn) -> tuple[Learner, Metrics]:
+        """Take one step on one minibatch."""
+        raise NotImplementedError
+
+    def _all_steps(
+        self, learner: Learner, data: tuple[Batch, jax.Array, jax.Array, jax.Array]
+    ) -> tuple[Learner, Tensors, Metrics]:
+        """Take all steps of an update; metrics have shape (steps,)."""
+        batches, rate, seed, done = data
+        steps = len(batches["rewards"])
+        keys = jax.random.split(jax.random.key(seed), steps)
+
+        def step(
+            learner: Learner, now: tuple[Batch, jax.Array, jax.Array]
+        ) -> tuple[Learner, Metrics]:
+            batch, key, index = now
+            return self._gradient_step(learner, batch, Turn(rate, key, index, done + index + 1))
+
+        learner, metrics = lax.scan(step, learner, (batches, keys, jnp.arange(steps)))
+        return learner, {name: learner.tensors[name] for name in self._acting}, metrics
+
+    def _minibatches(self, steps: int, size: int) -> Batch:
+        """Sample the minibatches of all steps at once, shape (steps, size, ...)."""
+        assert self.replay_buffer is not None
+        sampled = self.replay_buffer.sample(steps * size, env=self._vec_normalize_env)
+
+        def split(tensor: torch.Tensor) -> npt.NDArray[Any]:
+            array = tensor.numpy()
+            # Strided, so that each has its share of hindsight's goals, which come last.
+            return np.ascontiguousarray(array.reshape(size, steps, *array.shape[1:]).swapaxes(0, 1))
+
+        batches = {
+            name: {key: split(part) for key, part in column.items()}
+            if isinstance(column, dict)
+            else split(column)
+            for name, column in sampled._asdict().items()
+            if column is not None
+        }
+        for name in ("rewards", "dones", "discounts"):
+            if name in batches:
+                batches[name] = batches[name][..., 0]
+        return batches
+
+    def _apply(
+        self, learner: Learner, role: str, gradients: Parameters, rate: jax.Array
+    ) -> Learner:
+        """Move the tensors of one optimiser."""
+        moved, moments = self._adams[role].step(
+            self._parameters(learner, role), gradients, learner.moments[role], rate
+        )
+        return Learner({**learner.tensors, **moved}, {**learner.moments, role: moments})
+
+    def _parameters(self, learner: Learner, role: str) -> Parameters:
+        return {name: learner.tensors[name] for name in self._adams[role].names}
+
+    def _record(self, metrics: dict[str, npt.NDArray[Any]]) -> None:
+        """Log the mean of each metric; the actor's only over the steps that moved it."""
+        acted = metrics.pop("acted", np.ones(len(metrics["critic_loss"]), dtype=bool))
+        self.logger.record("train/n_updates", self._n_updates, exclude="tensorboard")
+        for name, values in metrics.items():
+            counted = values[acted] if name in ("actor_loss", "ent_coef_loss") else values
+            if counted.size:
+                self.logger.record(f"train/{name}", np.mean(counted).item())
+
+
+def polyak(tensors: Parameters, targets: Mapping[str, str], share: jax.Array | float) -> Parameters:
+    """Move target tensors towards those that they follow.
+
+    Args:
+        tensors: Of all networks.
+        targets: Name of each target tensor, and of the one that it follows.
+        share: Share of the followed one.
+    """
+    moved = {
+        target: (1.0 - share) * tensors[target] + share * tensors[source]
+        for target, source in targets.items()
+    }
+    return {**tensors, **moved}
+
+
+def followed(
+    names: Mapping[int, str], target: torch.nn.Module, source: torch.nn.Module
+) -> dict[str, str]:
+    """Return the name of each of a target network's parameters, and of the one it follows."""
+    pairs = zip(target.parameters(), source.parameters(), strict=True)
+    return {names[id(mine)]: names[id(theirs)] for mine, theirs in pairs}
+
+
+def bootstrapped(batch: Batch, gamma: float, values: jax.Array) -> jax.Array:
+    """Return the rewards plus the discounted values of what follows, shape (batch, outputs)."""
+    discounts = batch.get("discounts", gamma) * (1.0 - batch["dones"])
+    target: jax.Array = batch["rewards"][:, None] + discounts[:, None] * values
+    return target
