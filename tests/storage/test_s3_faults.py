@@ -82,6 +82,24 @@ def test_an_upload_that_fails_in_the_middle_leaves_nothing_but_the_good_copy(
     assert s3.count("^DELETE .*uploadId") == 1, "the parts are removed"
 
 
+@pytest.mark.parametrize(("times", "arrives"), [(2, True), (4, False)], ids=["passes", "stays"])
+def test_a_timeout_in_the_middle_of_an_upload_costs_no_good_copy(
+    make_s3_store, s3: FaultyS3, big: Path, tmp_path: Path, times: int, arrives: bool
+) -> None:
+    store = make_s3_store(read_timeout_s=0.3)
+    store.put("k", b"good")
+    s3.fail(Fault(method="PUT", match="partNumber=2", delay_s=1.5), times=times)
+    if arrives:
+        store.put("k", big)
+        store.download("k", tmp_path / "copy")
+        assert (tmp_path / "copy").read_bytes() == big.read_bytes()
+        return
+    with pytest.raises(StorageError, match=r"s3://bucket/runs/k.*after 4 attempts.*no answer"):
+        store.put("k", big)
+    assert store.get("k").data == b"good"
+    assert s3.count("^DELETE .*uploadId") == 1, "the parts are removed"
+
+
 def test_a_multipart_conflict_starts_the_upload_again(
     store: S3Store, s3: FaultyS3, big: Path
 ) -> None:

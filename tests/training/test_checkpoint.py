@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import logging
 import re
@@ -16,7 +17,8 @@ import pytest
 from training_runs import fingerprint, last_checkpoint, rows, tiny_config, train
 
 from roboyard.errors import CheckpointError, StorageError
-from roboyard.training.checkpoint import CheckpointStore, Subject
+from roboyard.training.checkpoint import CheckpointStore, Marks, Retention, Subject
+from roboyard.training.manifest import FORMAT_VERSION
 
 SUBJECT = Subject("PPO", "some-env")
 
@@ -110,8 +112,8 @@ def test_when_all_are_damaged_it_says_so(run: Path) -> None:
 
 def test_a_newer_format_is_refused_not_passed_over(run: Path) -> None:
     path = last_checkpoint(run) / "MANIFEST.json"
-    path.write_text(json.dumps({**json.loads(path.read_text()), "format_version": 3}))
-    with pytest.raises(CheckpointError, match="format version 3; this version of Roboyard reads"):
+    path.write_text(json.dumps({**json.loads(path.read_text()), "format_version": 4}))
+    with pytest.raises(CheckpointError, match="format version 4; this version of Roboyard reads"):
         resumed(run)
 
 
@@ -143,10 +145,51 @@ def _tensorboard(run: Path) -> list[tuple[int, float]]:
 
 
 def test_only_the_newest_are_kept(tmp_path: Path) -> None:
-    checkpoints = store(tmp_path, keep_last=2)
+    checkpoints = store(tmp_path, retention=Retention(2))
     for step in (5, 10, 15):
         checkpoints.write(step, fill)
     assert checkpoints.steps() == [10, 15]
+
+
+@pytest.mark.parametrize("cadence", [1, 3, 7])
+def test_the_first_of_every_so_many_steps_is_kept_for_ever(tmp_path: Path, cadence: int) -> None:
+    checkpoints = store(tmp_path, retention=Retention(2, every_steps=10))
+    for step in range(cadence, 41, cadence):
+        checkpoints.write(step, fill)
+    multiples = {1: [10, 20, 30, 39, 40], 3: [12, 21, 30, 36, 39], 7: [14, 21, 28, 35]}
+    assert checkpoints.steps() == multiples[cadence]
+
+
+def test_the_best_is_kept_until_there_is_a_better_one(tmp_path: Path) -> None:
+    checkpoints = store(tmp_path, retention=Retention(1))
+    kept = []
+    for step in range(1, 7):
+        checkpoints.write(step, fill, Marks(best=step in (2, 5)))
+        kept.append(checkpoints.steps())
+    assert kept == [[1], [2], [2, 3], [2, 4], [5], [5, 6]]
+
+
+def test_a_run_keeps_the_checkpoint_of_its_best_evaluation(tmp_path: Path) -> None:
+    few = ("checkpoint={every_steps: 1000, keep_last: 1, keep_best: true}",)
+    run = train(tiny_config(tmp_path, overrides=few), run_id="a").run_dir
+    evaluations = rows(run / "evaluations.jsonl")
+    best = [row["step"] for row in evaluations if row["is_best"]][-1]
+    steps = [int(path.name) for path in sorted((run / "checkpoints").iterdir())]
+    assert steps == sorted({best, 192})
+
+
+def test_the_manifest_says_what_it_holds_and_where_it_comes_from(whole: Path) -> None:
+    folder = last_checkpoint(whole)
+    manifest = json.loads((folder / "MANIFEST.json").read_text())
+    assert manifest["format_version"] == FORMAT_VERSION
+    assert (manifest["step"], manifest["algorithm"]) == (192, "PPO")
+    for name, facts in manifest["files"].items():
+        data = (folder / name).read_bytes()
+        assert facts == {"bytes": len(data), "sha256": hashlib.sha256(data).hexdigest()}
+    assert set(manifest["files"]) | {"MANIFEST.json"} == {path.name for path in folder.iterdir()}
+    assert manifest["versions"]["torch"]
+    assert "git_revision" in manifest
+    assert manifest["host"]["name"]
 
 
 def test_a_write_that_fails_leaves_the_older_one_and_nothing_else(tmp_path: Path) -> None:
@@ -154,7 +197,7 @@ def test_a_write_that_fails_leaves_the_older_one_and_nothing_else(tmp_path: Path
         fill(folder)
         raise OSError(28, "No space left on device")
 
-    checkpoints = store(tmp_path, keep_last=1)
+    checkpoints = store(tmp_path, retention=Retention(1))
     checkpoints.write(5, fill)
     with pytest.raises(
         StorageError,

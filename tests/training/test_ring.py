@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from roboyard.training.checkpoint import CheckpointStore, Subject
+from roboyard.training.checkpoint import CheckpointStore, Retention, Subject
 from roboyard.training.parts import ring
 from roboyard.training.parts.ring import Columns, RingLog
 
@@ -37,7 +37,7 @@ class Ring:
 
 @pytest.fixture
 def store(tmp_path: Path) -> CheckpointStore:
-    return CheckpointStore(tmp_path, Subject("SAC", "x"), keep_last=2)
+    return CheckpointStore(tmp_path, Subject("SAC", "x"), Retention(2))
 
 
 def reloaded(store: CheckpointStore, size: int = SIZE) -> Ring:

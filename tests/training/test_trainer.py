@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
+import socket
 import threading
 from pathlib import Path
 
@@ -154,14 +156,17 @@ def test_a_finished_run_is_not_trained_further(finished: RunDirectory) -> None:
     assert len(json.loads(finished.provenance_file.read_text())["segments"]) >= 2
 
 
-def test_sigterm_stops_at_a_boundary_with_a_checkpoint(tmp_path: Path) -> None:
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGUSR1], ids=lambda each: each.name)
+def test_a_signal_stops_at_a_boundary_with_a_checkpoint(
+    tmp_path: Path, number: signal.Signals
+) -> None:
     config = tiny_config(tmp_path)
-    result = train(config, run_id="a", callbacks=[SignalAt(70, signal.SIGTERM)])
-    assert (result.state, result.steps, result.reason) == ("interrupted", 96, "SIGTERM")
+    result = train(config, run_id="a", callbacks=[SignalAt(70, number)])
+    assert (result.state, result.steps, result.reason) == ("interrupted", 96, number.name)
     assert result.exit_code == EXIT_CONTINUE == 75
     status = RunDirectory(result.run_dir).read_status()
     assert (status.state, status.last_checkpoint) == ("interrupted", 96)
-    assert signal.getsignal(signal.SIGTERM) == signal.SIG_DFL
+    assert signal.getsignal(number) == signal.SIG_DFL
 
 
 def test_ctrl_c_stops_with_a_checkpoint_and_the_run_goes_on_as_if_it_had_not(
@@ -309,3 +314,17 @@ def test_progress_is_a_bar_in_a_terminal(tmp_path: Path) -> None:
     text = path.read_text()
     assert "training" in text
     assert "192/192" in text
+
+
+def test_the_record_says_when_where_and_from_which_step_each_part_ran(tmp_path: Path) -> None:
+    config = tiny_config(tmp_path)
+    stopped = train(config, run_id="a", callbacks=[SignalAt(70, signal.SIGTERM)])
+    run = RunDirectory(train(config, resume_from=stopped.run_dir).run_dir)
+    first, second = json.loads(run.provenance_file.read_text())["segments"]
+    assert (first["from_step"], second["from_step"]) == (0, 96)
+    assert first["started"] <= second["started"]
+    for segment in (first, second):
+        assert segment["pid"] == os.getpid()
+        assert segment["host"]["name"] == socket.gethostname()
+        assert segment["command"]
+        assert segment["versions"]["torch"]

@@ -88,6 +88,10 @@ class CheckpointConfig(Record):
     """Mean time between kills [h] for which the default interval loses the least time."""
     keep_last: PositiveInt = 3
     """How many of the newest to keep."""
+    keep_every_steps: PositiveInt | None = None
+    """Keep the first checkpoint of each so many control steps for ever; by default none."""
+    keep_best: bool = False
+    """Write a checkpoint at each new best evaluation, and keep that of the best."""
 
     @model_validator(mode="after")
     def _one_interval(self) -> Self:

@@ -19,6 +19,7 @@ import os
 import re
 import socket
 import threading
+import time
 import urllib.request
 from collections.abc import Callable, Iterable
 from typing import Any, Self
@@ -48,6 +49,9 @@ class Fault:
     """Cut the connection in the middle of the request's body (or the answer's, for a GET)."""
     done: bool = False
     """Do what was asked first, and only then fail: the answer gets lost."""
+
+    delay_s: float = 0.0
+    """Wait so long before the answer [s]: with a client that is less patient, a timeout."""
 
     def fits(self, method: str, target: str) -> bool:
         """Return whether the fault is about this request."""
@@ -174,6 +178,7 @@ class FaultyS3:
                 raise self._hang_up(environ)
         else:
             _drain(environ)
+        time.sleep(fault.delay_s)
         body = _BODY.format(code=fault.code).encode()
         headers = [("Content-Type", "application/xml"), ("Content-Length", str(len(body)))]
         start(f"{fault.status} injected", headers)

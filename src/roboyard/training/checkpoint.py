@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -35,6 +36,45 @@ class Subject(NamedTuple):
     environment: str
 
 
+class Retention(NamedTuple):
+    """Which checkpoints are kept."""
+
+    last: int = 3
+    """How many of the newest."""
+    every_steps: int | None = None
+    """The first of each so many steps stays for ever."""
+
+    def doomed(self, steps: Sequence[int], best: int | None = None) -> list[int]:
+        """Return which of the checkpoints at ``steps``, ascending, are to be removed.
+
+        Args:
+            steps: Those that are there.
+            best: Step of the one of the best evaluation, which stays.
+        """
+        kept = {best, *steps[-self.last :]}
+        if self.every_steps is not None:
+            firsts: dict[int, int] = {}
+            for step in steps:
+                firsts.setdefault(step // self.every_steps, step)
+            # Those before the first multiple are first of nothing.
+            kept |= {step for number, step in firsts.items() if number > 0}
+        return [step for step in steps if step not in kept]
+
+
+class Marks(NamedTuple):
+    """What a checkpoint's manifest says about the moment at which it was taken."""
+
+    final: bool = False
+    """Whether no rollout follows."""
+    exact: bool = True
+    """Whether the run so far is the run that was never interrupted."""
+    best: bool = False
+    """Whether an evaluation has just been the best so far."""
+
+
+_NEWEST, _PLAIN = Retention(), Marks()
+
+
 class FoundCheckpoint(NamedTuple):
     """A checkpoint that was verified."""
 
@@ -45,17 +85,17 @@ class FoundCheckpoint(NamedTuple):
 class CheckpointStore:
     """The checkpoints of one run: ``<folder>/<step>/``."""
 
-    def __init__(self, folder: Path, subject: Subject, keep_last: int = 3) -> None:
+    def __init__(self, folder: Path, subject: Subject, retention: Retention = _NEWEST) -> None:
         """Use ``folder``, which is made by the first checkpoint.
 
         Args:
             folder: Where the checkpoints live.
             subject: What they belong to.
-            keep_last: How many of the newest to keep.
+            retention: Which to keep.
         """
         self._folder = folder
         self._subject = subject
-        self._keep_last = keep_last
+        self._retention = retention
 
     def steps(self) -> list[int]:
         """Return the steps of the checkpoints that are there, damaged ones too, ascending."""
@@ -65,15 +105,14 @@ class CheckpointStore:
         """Return the folder of a step's checkpoint."""
         return self._folder / f"{step:012d}"
 
-    def write(self, step: int, fill: Fill, *, final: bool = False, exact: bool = True) -> Path:
+    def write(self, step: int, fill: Fill, marks: Marks = _PLAIN) -> Path:
         """Write a checkpoint and remove those that are too old.
 
         Args:
             step: Control steps done.
             fill: Writes the parts into the folder it is given, and returns what they need
                 outside of it.
-            final: Whether no rollout follows.
-            exact: Whether the run so far is the run that was never interrupted.
+            marks: What to say about it.
 
         Raises:
             StorageError: It cannot be written; the older checkpoints stay as they are.
@@ -85,7 +124,7 @@ class CheckpointStore:
             temporary.mkdir(parents=True)
             shared = fill(temporary) or {}
             files = {**describe_files(temporary), **shared}
-            write_manifest(temporary, Manifest(step, *self._subject, files, final, exact))
+            write_manifest(temporary, Manifest(step, *self._subject, files, *marks))
             atomic.fsync_folder(temporary)
             if target.exists():  # the same step, done again after a continuation
                 shutil.rmtree(target)
@@ -149,9 +188,18 @@ class CheckpointStore:
         return FoundCheckpoint(folder, manifest)
 
     def _rotate(self) -> None:
-        for step in self.steps()[: -self._keep_last]:
+        steps = self.steps()
+        for step in self._retention.doomed(steps, self._best(steps)):
             shutil.rmtree(self.path(step), ignore_errors=True)
         self._remove_unused_segments()
+
+    def _best(self, steps: Sequence[int]) -> int | None:
+        """Return the step of the newest checkpoint that is marked as the best."""
+        for step in reversed(steps):
+            with contextlib.suppress(CheckpointError):
+                if read_manifest(self.path(step)).best:
+                    return step
+        return None
 
     def _remove_unused_segments(self) -> None:
         """Remove shared files that no checkpoint needs; none, if one does not say what it needs."""

@@ -106,6 +106,7 @@ def assemble(
         Schedule(config.checkpoint),
         stop,
         (*records.metric_writers, records.evaluations),
+        _best_step(evaluation) if config.checkpoint.keep_best else lambda: None,
     )
     status = cb.StatusCallback(run, checkpoint)
     delivery = cb.DeliveryCallback(custody, checkpoint, evaluation, stop)
@@ -129,6 +130,10 @@ def assemble(
             callback.evaluations = evaluation
     conductor = cb.Conductor([callback for callback in crew if callback is not None], stop)
     return Crew(conductor, checkpoint, status, evaluation, records, contract)
+
+
+def _best_step(evaluation: cb.EvaluationCallback | None) -> Callable[[], int | None]:
+    return lambda: evaluation.best.step if evaluation and evaluation.best else None
 
 
 def _evaluation(

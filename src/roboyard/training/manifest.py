@@ -12,9 +12,9 @@ import torch
 
 from roboyard.errors import CheckpointError
 from roboyard.storage import atomic
-from roboyard.training.provenance import library_versions
+from roboyard.training.provenance import git_revision, host_facts, library_versions
 
-FORMAT_VERSION = 2
+FORMAT_VERSION = 3
 """Version of the checkpoint format; it changes when an older reader would go wrong."""
 
 MANIFEST = "MANIFEST.json"
@@ -43,9 +43,13 @@ class Manifest:
     """Whether it was taken after the last update, when no rollout followed."""
     exact: bool = True
     """Whether the run so far is the run that was never interrupted."""
+    best: bool = False
+    """Whether an evaluation had just been the best so far."""
     threads: int = dataclasses.field(default_factory=torch.get_num_threads)
     """Threads of torch, on whose number the last bits depend."""
     versions: Mapping[str, str] = dataclasses.field(default_factory=library_versions)
+    git_revision: str | None = dataclasses.field(default_factory=git_revision)
+    host: Mapping[str, str | int] = dataclasses.field(default_factory=host_facts)
     format_version: int = FORMAT_VERSION
 
 

@@ -63,6 +63,7 @@ def _revision_of(folder: Path) -> str | None:
     return answers[0].stdout.strip() + ("+changes" if answers[1].stdout.strip() else "")
 
 
+@functools.cache
 def host_facts() -> dict[str, str | int]:
     """Return what is worth knowing about the machine."""
     return {

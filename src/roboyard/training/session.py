@@ -21,7 +21,13 @@ from roboyard.seeds import derive_seeds
 from roboyard.storage.run_directory import RunDirectory
 from roboyard.training.callbacks import Conductor, StopRequest
 from roboyard.training.callbacks.metrics import make_logger
-from roboyard.training.checkpoint import CheckpointStore, FoundCheckpoint, Subject, load_parts
+from roboyard.training.checkpoint import (
+    CheckpointStore,
+    FoundCheckpoint,
+    Retention,
+    Subject,
+    load_parts,
+)
 from roboyard.training.crew import Crew, Records, assemble
 from roboyard.training.custody import Custody
 from roboyard.training.device import choose_device, choose_threads
@@ -151,7 +157,7 @@ def open_session(
         checkpoints = CheckpointStore(
             custody.run.checkpoints,
             Subject(config.agent.algorithm, config.env.id),
-            config.checkpoint.keep_last,
+            Retention(config.checkpoint.keep_last, config.checkpoint.keep_every_steps),
         )
         crew = assemble(
             config,

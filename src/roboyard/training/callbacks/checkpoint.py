@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
 
@@ -14,7 +14,7 @@ from roboyard.errors import StorageError
 from roboyard.storage.run_directory import RunDirectory
 from roboyard.tracking import MetricWriter
 from roboyard.training.callbacks.base import Boundary, RunCallback, StopRequest
-from roboyard.training.checkpoint import CheckpointStore, save_parts
+from roboyard.training.checkpoint import CheckpointStore, Marks, save_parts
 from roboyard.training.interval import Schedule
 from roboyard.training.parts.base import CheckpointPart
 
@@ -34,6 +34,7 @@ class CheckpointCallback(RunCallback):
         schedule: Schedule,
         stop: StopRequest,
         records: tuple[MetricWriter, ...] = (),
+        best_step: Callable[[], int | None] = lambda: None,
     ) -> None:
         """Write to ``store``.
 
@@ -42,6 +43,7 @@ class CheckpointCallback(RunCallback):
             schedule: Says when one is due.
             stop: Tells that the run is about to stop.
             records: Writers whose rows must be on the disk before a checkpoint is.
+            best_step: Step of the best evaluation, whose checkpoint is to be written and kept.
         """
         super().__init__()
         self.parts: Mapping[str, CheckpointPart] = {}
@@ -58,6 +60,7 @@ class CheckpointCallback(RunCallback):
         self._schedule = schedule
         self._stop = stop
         self._records = records
+        self._best_step = best_step
 
     @property
     def planned_s(self) -> float:
@@ -74,7 +77,7 @@ class CheckpointCallback(RunCallback):
         due = self._schedule.is_due(boundary, age_s, self.cost_s)
         if self._stop and self._stop.is_too_late():
             return  # the last one stands; the end of the run says so
-        elif due or boundary.final or self._stop or self._stop.early:
+        elif due or self._is_best(boundary) or boundary.final or self._stop or self._stop.early:
             self._stop.early = False
             self._save(boundary)
 
@@ -86,6 +89,9 @@ class CheckpointCallback(RunCallback):
         """Go on counting from there."""
         self._schedule.every.last = state["last"]
 
+    def _is_best(self, boundary: Boundary) -> bool:
+        return self._best_step() == boundary.step
+
     def _save(self, boundary: Boundary) -> None:
         start = time.perf_counter()
         for record in self._records:
@@ -93,8 +99,7 @@ class CheckpointCallback(RunCallback):
         self._store.write(
             boundary.step,
             partial(save_parts, self.parts),
-            final=boundary.final,
-            exact=self.exact,
+            Marks(boundary.final, self.exact, self._is_best(boundary)),
         )
         self.last_step = boundary.step
         self.cost_s = time.perf_counter() - start
