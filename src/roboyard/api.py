@@ -44,6 +44,7 @@ def evaluate(
     num_envs: int = 4,
     seed: int = 0,
     deterministic: bool = True,
+    trust_code: bool = False,
 ) -> EvaluationResult:
     """Measure a policy over whole episodes with fixed seeds.
 
@@ -55,6 +56,7 @@ def evaluate(
         num_envs: How many run side by side; the result does not depend on it.
         seed: Seed of the episodes.
         deterministic: Take the most likely action instead of a sample.
+        trust_code: Whether a bundle may bring code that its config names and files of a robot.
 
     Raises:
         ConfigError: The config is wrong, or is needed and missing.
@@ -69,6 +71,7 @@ def evaluate(
         num_envs=num_envs,
         seed=seed,
         deterministic=deterministic,
+        trust_code=trust_code,
     )
 
 

@@ -43,7 +43,9 @@ Seed = Annotated[int, typer.Option("--seed", help="Seed of the episodes.")]
 WhichOf = Annotated[str, typer.Option("--which", help="A run's best or last policy.")]
 Trust = Annotated[
     bool,
-    typer.Option("--trust-code", help="Allow a bundle file to name code (module:Class) to import."),
+    typer.Option(
+        "--trust-code", help="Allow a bundle file to name code (module:Class) and to bring a robot."
+    ),
 ]
 
 

@@ -14,6 +14,7 @@ from roboyard.config.schema import EnvConfig
 from roboyard.envs.factory import make_env
 from roboyard.errors import ConfigError, PolicyError
 from roboyard.evaluation.scripted import FunctionPolicy, RandomPolicy, ZeroPolicy
+from roboyard.policies.assets import relocated_env
 from roboyard.policies.bundle import PolicyBundle
 from roboyard.policies.source import Which, find_bundle, is_uri
 from roboyard.registry import resolve_entry, suggest
@@ -91,7 +92,8 @@ def resolve_subject(
         trusted = trust_code or Path(spec).is_dir()
         if env is None and not trusted:
             _refuse_foreign_code(bundle.config.env, file)
-        return Subject(bundle.policy(trust_code=trusted), env or bundle.config.env, file)
+        env = env or relocated_env(bundle, trusted=trusted)
+        return Subject(bundle.policy(trust_code=trusted), env, file)
     policy = _named_policy(str(spec), env, seed)
     if env is None:
         raise _environment_needed(str(spec))

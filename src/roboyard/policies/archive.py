@@ -1,6 +1,6 @@
 """The container of a bundle: a zip of a few flat, uncompressed parts, written reproducibly.
 
-Nothing is ever unpacked to a disk. Since parts are stored as they are, the space that a bundle
+Reading unpacks nothing to a disk. Since parts are stored as they are, the space that a bundle
 takes in memory is bounded by the size of its file, whatever its headers claim.
 """
 
@@ -15,7 +15,7 @@ from pathlib import Path
 from roboyard.errors import PolicyError
 from roboyard.policies.source import read_source
 
-MAX_PARTS = 64
+MAX_PARTS = 512
 MAX_BYTES = 4 * 1024**3
 """Largest bundle [bytes] that is read."""
 

@@ -6,8 +6,9 @@ Format version 1 is a zip without compression::
     policy.safetensors       parameters of the network, by their torch names
     normalizer.safetensors   mean and variance of the observations, if they are normalised
     policy.onnx              all of the policy as one graph, once it has been exported
+    asset.N                  files of a robot of one's own: its description, meshes, textures
 
-It is safe to open from a stranger: there is no pickle in it, nothing is unpacked to the disk,
+It is safe to open from a stranger: there is no pickle in it, reading unpacks nothing,
 every part's digest is checked, and code outside Roboyard and its libraries that the config names
 (``"module:Class"``) is imported only when the caller says so.
 """
@@ -23,8 +24,15 @@ from pydantic import JsonValue, ValidationError
 
 from roboyard.config.schema import ExperimentConfig
 from roboyard.errors import PolicyError
+from roboyard.policies.assets import collect
 from roboyard.policies.contract import PolicyContract, check_contract
-from roboyard.policies.manifest import Manifest, NormalizerSection, read_parts, write_parts
+from roboyard.policies.manifest import (
+    AssetSection,
+    Manifest,
+    NormalizerSection,
+    read_parts,
+    write_parts,
+)
 from roboyard.policies.normalizer import ObservationNormalizer
 from roboyard.policies.parts import NORMALIZER_PART, POLICY_PART
 from roboyard.policies.spaces import AnySpace, space_from_json, space_to_json
@@ -55,6 +63,8 @@ class PolicyBundle:
     """All of ``bundle.json``."""
     weights: bytes = field(repr=False)
     """The content of ``policy.safetensors``."""
+    assets: Mapping[str, bytes] = field(repr=False)
+    """Files of the user's own robot and objects, by their paths relative to each other."""
 
     @property
     def algorithm(self) -> str:
@@ -108,6 +118,7 @@ class PolicyBundle:
         check_contract(contract, observation_space, action_space)
         check_spaces(policy, normalizer, observation_space, action_space)
         packed = pack(policy)
+        assets = collect(config.env)
         section = normalizer and NormalizerSection(clip=normalizer.clip, epsilon=normalizer.epsilon)
         facts = Manifest(
             algorithm=config.agent.algorithm,
@@ -118,8 +129,14 @@ class PolicyBundle:
             contract=contract,
             config=config.model_dump(mode="json"),
             provenance=dict(provenance),
+            assets=tuple(
+                AssetSection(path=path, part=f"asset.{index}")
+                for index, path in enumerate(assets.contents)
+            ),
+            asset_files=assets.named,
         )
         parts = {POLICY_PART: packed.content}
+        parts |= {asset.part: assets.contents[asset.path] for asset in facts.assets}
         if normalizer is not None:
             parts[NORMALIZER_PART] = _pack_arrays(normalizer)
         write_parts(Path(path), facts, parts)
@@ -158,6 +175,7 @@ class PolicyBundle:
             normalizer=_unpack_normalizer(source, facts, parts, observation_space),
             manifest=facts,
             weights=parts[POLICY_PART],
+            assets={asset.path: parts[asset.part] for asset in facts.assets},
         )
 
     def with_contract(self, contract: PolicyContract) -> PolicyBundle:

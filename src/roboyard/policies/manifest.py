@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError
 
 from roboyard.errors import PolicyError
 from roboyard.policies.archive import read_archive, write_archive
+from roboyard.policies.assets import PATH
 from roboyard.policies.contract import PolicyContract
 from roboyard.policies.parts import (
     MANIFEST_PART,
@@ -80,6 +81,15 @@ class OnnxSection(_Section):
     """How it was checked."""
 
 
+class AssetSection(_Section):
+    """A file that the task needs, such as a mesh of the robot."""
+
+    path: str = Field(max_length=500, pattern=f"^{PATH}$")
+    """Where it stands relative to the others."""
+    part: str
+    """Part of the archive that holds it."""
+
+
 class Manifest(_Section):
     """The whole of ``bundle.json``."""
 
@@ -105,6 +115,10 @@ class Manifest(_Section):
     """Where the policy comes from: versions, git revision, seed, steps, evaluation."""
     onnx: OnnxSection | None = None
     """The ONNX graph, if the bundle holds one."""
+    assets: tuple[AssetSection, ...] = ()
+    """Files of the user's own robot and objects."""
+    asset_files: dict[str, str] = {}
+    """Which of them the config names, from the name there to its path."""
     parts: dict[str, Part] = {}
     """Every other part of the archive."""
 
@@ -177,6 +191,9 @@ def _verify(source: str | Path, manifest: Manifest, parts: Mapping[str, bytes]) 
     listed = {name: part.sha256 for name, part in manifest.parts.items()}
     verify_digests(source, listed, parts)
     expected = {POLICY_PART} | ({NORMALIZER_PART} if manifest.normalizer else set())
+    expected |= {asset.part for asset in manifest.assets}
+    if not set(manifest.asset_files.values()) <= {asset.path for asset in manifest.assets}:
+        raise PolicyError(f"'{source}' is damaged: {MANIFEST_PART}: asset_files names no asset.")
     if not expected <= parts.keys():
         missing = ", ".join(sorted(expected - parts.keys()))
         raise PolicyError(f"'{source}' is damaged: it has no part {missing}.")

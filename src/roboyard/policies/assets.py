@@ -1,0 +1,174 @@
+"""Files of a user's own robots and objects, which travel in the bundle.
+
+The config of a run names them by their paths on the machine that trained. So that a bundle can be
+evaluated elsewhere, it holds the descriptions, and the meshes and textures that they name, as
+parts. They are unpacked, for as long as the process lives, only where the paths lead nowhere or
+to something else.
+"""
+
+from __future__ import annotations
+
+import logging
+import posixpath
+import re
+import tempfile
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+from xml.etree import ElementTree
+
+from pydantic import JsonValue
+
+from roboyard.config.schema import EnvConfig
+from roboyard.config.task_files import PREFIXES
+from roboyard.errors import PolicyError
+
+if TYPE_CHECKING:
+    from roboyard.policies.bundle import PolicyBundle
+
+PATH = r"[A-Za-z0-9_-][A-Za-z0-9._ -]*(/[A-Za-z0-9_-][A-Za-z0-9._ -]*){0,15}"
+"""What the path of a file within a bundle may be: relative, and never upwards."""
+MAX_BYTES = 256 * 1024**2
+"""Most bytes of such files in one bundle."""
+
+_DEPTH = "up/up/up"  # Folders around a description, so that it can name ``../meshes/arm.stl``.
+_REFERENCES = {
+    ".obj": re.compile(rb"^mtllib\s+(.+?)\s*$", re.MULTILINE),
+    ".mtl": re.compile(rb"^\s*map_\w+\s+(?:.*\s)?(\S+)\s*$", re.MULTILINE),
+}
+_XML = (".urdf", ".xml", ".mjcf", ".sdf", ".dae")
+_LOG = logging.getLogger(__name__)
+_UNPACKED: list[tempfile.TemporaryDirectory[str]] = []
+
+
+class Collected(NamedTuple):
+    """Files that a config names."""
+
+    contents: dict[str, bytes]
+    """By their path in the bundle."""
+    named: dict[str, str]
+    """From a name in the config to a path in the bundle."""
+
+
+def collect(env: EnvConfig) -> Collected:
+    """Return the files that an environment's task names by their paths, and what these name."""
+    found = Collected({}, {})
+    for index, name in enumerate(sorted(set(_files_of(env.model_dump(mode="json").get("task"))))):
+        file = Path(name).expanduser()
+        if name.partition(":")[0] in PREFIXES or not file.is_file():
+            continue
+        folder = f"{index}/{_DEPTH}"
+        found.named[name] = f"{folder}/{file.name}"
+        _add(found.contents, file, folder)
+    size = sum(map(len, found.contents.values()))
+    odd = [path for path in found.contents if not re.fullmatch(PATH, path)]
+    if size > MAX_BYTES or odd:
+        reason = f"the name of '{odd[0]}'" if odd else f"their {size:,} bytes"
+        _LOG.warning("the robot's files stay out of the bundle because of %s.", reason)
+        return Collected({}, {})
+    return found
+
+
+def relocated_env(bundle: PolicyBundle, *, trusted: bool) -> EnvConfig:
+    """Return the bundle's environment, whose files are those of the bundle.
+
+    Args:
+        bundle: The bundle.
+        trusted: Whether the engine may read descriptions and meshes out of it.
+
+    Raises:
+        PolicyError: Files are needed and the bundle is not trusted.
+    """
+    env, named = bundle.config.env, bundle.manifest.asset_files
+    if all(_is_here(name, bundle.assets[path]) for name, path in named.items()):
+        return env
+    if not trusted:
+        raise PolicyError(
+            f"'{bundle.source}' brings '{Path(next(iter(named))).name}', and the engine's readers "
+            "of robots and meshes are not made for strangers' files. If you trust where it comes "
+            "from, pass trust_code=True (--trust-code)."
+        )
+    root = _unpacked(bundle)
+    places = {name: str(root / path) for name, path in named.items()}
+    value = env.model_dump(mode="json")
+    return EnvConfig.model_validate({**value, "task": _replaced(value.get("task"), places)})
+
+
+def _unpacked(bundle: PolicyBundle) -> Path:
+    root = tempfile.TemporaryDirectory(prefix="roboyard-robot-")
+    _UNPACKED.append(root)  # Until the process ends.
+    try:
+        for path, content in bundle.assets.items():
+            file = Path(root.name) / path
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_bytes(content)
+    except OSError as error:
+        reason = error.strerror or error
+        raise PolicyError(f"'{bundle.source}': its robot cannot be unpacked: {reason}.") from error
+    return Path(root.name)
+
+
+def _is_here(name: str, content: bytes) -> bool:
+    file = Path(name).expanduser()
+    return file.is_file() and file.read_bytes() == content
+
+
+def _files_of(value: JsonValue) -> Iterator[str]:
+    """Yield every text under a key ``file``."""
+    if isinstance(value, list):
+        for part in value:
+            yield from _files_of(part)
+    elif isinstance(value, dict):
+        for key, part in value.items():
+            if key == "file" and isinstance(part, str):
+                yield part
+            else:
+                yield from _files_of(part)
+
+
+def _replaced(value: JsonValue, places: Mapping[str, str]) -> JsonValue:
+    if isinstance(value, list):
+        return [_replaced(part, places) for part in value]
+    if not isinstance(value, dict):
+        return value
+    return {
+        key: places.get(part, part)
+        if key == "file" and isinstance(part, str)
+        else _replaced(part, places)
+        for key, part in value.items()
+    }
+
+
+def _add(contents: dict[str, bytes], file: Path, folder: str) -> None:
+    """Add a file, and what it names, under a folder of the bundle."""
+    content = file.read_bytes()
+    contents[f"{folder}/{file.name}"] = content
+    for name in _references(file, content):
+        plain = name.partition("://")[2] or name
+        found = next((above / plain for above in file.parents if (above / plain).is_file()), None)
+        path = posixpath.normpath(posixpath.join(folder, plain))
+        if found is not None and path not in contents:
+            _add(contents, found, posixpath.dirname(path))
+
+
+def _references(file: Path, content: bytes) -> Iterator[str]:
+    """Yield the names of files that stand in a description, a mesh or a material."""
+    suffix = file.suffix.lower()
+    if suffix in _REFERENCES:
+        yield from (
+            name.decode("utf-8", "replace") for name in _REFERENCES[suffix].findall(content)
+        )
+    if suffix not in _XML:
+        return
+    try:
+        root = ElementTree.fromstring(content)
+    except ElementTree.ParseError:
+        return
+    folders = {
+        "",
+        *(c.get(k, "") for c in root.iter("compiler") for k in ("meshdir", "texturedir")),
+    }
+    for element in root.iter():
+        for key in ("filename", "file"):
+            if name := element.get(key):
+                yield from (posixpath.join(folder, name) for folder in sorted(folders))
