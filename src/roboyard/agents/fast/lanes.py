@@ -1,0 +1,82 @@
+"""Two things at once: independent networks learn on two cores.
+
+Torch lets go of the interpreter in each operation and each backward pass, so two threads that
+work on different networks really run side by side. Each operation keeps its one thread, hence
+its rounding: results do not depend on the number of lanes.
+"""
+
+from __future__ import annotations
+
+import queue
+import threading
+from collections.abc import Callable
+from typing import Protocol, TypeVar, runtime_checkable
+
+First = TypeVar("First")
+Second = TypeVar("Second")
+
+_Job = Callable[[], object]
+_Outcome = tuple[object, BaseException | None]
+
+
+class Lanes:
+    """Runs pairs of calls, at the same time if there are two lanes.
+
+    Example:
+        >>> Lanes(2).both(lambda: 1, lambda: 2)
+        (1, 2)
+    """
+
+    def __init__(self, count: int = 1) -> None:
+        """Use one lane, or two; more bring nothing."""
+        self.count = min(max(count, 1), 2)
+        self._jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
+        self._outcomes: queue.SimpleQueue[_Outcome] = queue.SimpleQueue()
+        self._thread: threading.Thread | None = None
+
+    def both(self, first: Callable[[], First], second: Callable[[], Second]) -> tuple[First, Second]:
+        """Call both and return both results.
+
+        The calls must not touch the same data, nor draw random numbers. What they raise is
+        raised here, the first call's error first.
+        """
+        if self.count == 1:
+            return first(), second()
+        if self._thread is None:
+            self._thread = threading.Thread(target=self._work, name="lane", daemon=True)
+            self._thread.start()
+        self._jobs.put(second)
+        try:
+            one = first()
+        finally:
+            other, error = self._outcomes.get()
+        if error is not None:
+            raise error
+        return one, other  # type: ignore[return-value]
+
+    def _work(self) -> None:
+        while (job := self._jobs.get()) is not None:
+            try:
+                self._outcomes.put((job(), None))
+            except BaseException as error:
+                self._outcomes.put((None, error))
+
+    def close(self) -> None:
+        """End the thread."""
+        if self._thread is not None:
+            self._jobs.put(None)
+            self._thread.join()
+            self._thread = None
+
+    def __del__(self) -> None:
+        self._jobs.put(None)
+
+    def __reduce__(self) -> tuple[type[Lanes], tuple[int]]:
+        return Lanes, (self.count,)
+
+
+@runtime_checkable
+class ParallelLearner(Protocol):
+    """An algorithm that can learn in lanes."""
+
+    lanes: Lanes
