@@ -179,16 +179,27 @@ def _optimizer_arguments(
 
 
 def with_fused_adam(cls: type[BaseAlgorithm], arguments: dict[str, object]) -> dict[str, object]:
-    """Return the policy's arguments with Adam's fused step where it pays.
+    """Return the policy's arguments with Adam's fused step, where the algorithm steps with Adam.
 
-    On a CPU it takes 11 to 20 % off PPO's update (28 observations, 256 x 256, batch 128), gives
-    the same bits in every run, and continues exactly from a saved state. SAC gained nothing.
+    On a CPU the step takes well under half the time, gives the same bits in every run, and
+    continues exactly from a saved state; it rounds differently from Adam's other forms.
     """
-    on_policy_adam = is_on_policy(cls) and family(cls) in ("PPO", "TRPO", "RecurrentPPO")
-    if not on_policy_adam:
+    defaults = _FUSED.get(family(cls) or "")
+    if defaults is None:
         return dict(arguments)
-    given = arguments.get("optimizer_kwargs", {"eps": 1e-5})
+    given = arguments.get("optimizer_kwargs", defaults)
     return arguments | {"optimizer_kwargs": {**given, "fused": True}}  # type: ignore[dict-item]
+
+
+_FUSED: dict[str, dict[str, object]] = {
+    "PPO": {"eps": 1e-5},
+    "TRPO": {"eps": 1e-5},
+    "RecurrentPPO": {"eps": 1e-5},
+    "SAC": {},
+    "TD3": {},
+    "TQC": {},
+}
+"""Algorithms that step with Adam, and the arguments they give it when they are given none."""
 
 
 def uses_sde(policy_class: type[BasePolicy], hyperparameters: dict[str, object]) -> bool:

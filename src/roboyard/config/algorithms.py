@@ -24,10 +24,10 @@ from roboyard.registry import Registry
 ALGORITHMS: Registry[type] = Registry(
     "algorithm",
     {
-        "PPO": "stable_baselines3:PPO",
+        "PPO": "roboyard.agents.fast:PPO",
         "A2C": "stable_baselines3:A2C",
-        "SAC": "stable_baselines3:SAC",
-        "TD3": "stable_baselines3:TD3",
+        "SAC": "roboyard.agents.fast:SAC",
+        "TD3": "roboyard.agents.fast:TD3",
         "TQC": "sb3_contrib:TQC",
         "CrossQ": "sb3_contrib:CrossQ",
         "TRPO": "sb3_contrib:TRPO",

@@ -72,7 +72,7 @@ class TrainConfig(Record):
     device: Literal["auto", "cpu", "cuda"] = "auto"
     """Where the network lives; ``auto`` keeps small networks on the CPU."""
     threads: Literal["auto"] | PositiveInt = "auto"
-    """Threads of torch; ``auto`` leaves one core to each worker process."""
+    """Threads of the learner; ``auto`` takes two where two networks can learn side by side."""
     check_nan: bool = True
     """Stop with a message that says where, as soon as a number is not finite."""
 

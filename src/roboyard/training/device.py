@@ -19,7 +19,9 @@ SMALL_LAYER = 128
 """Layers up to this width gain nothing from a second thread."""
 MOST_THREADS = 4
 """Networks that are trained on a CPU gain nothing from more threads than this."""
-DEFAULT_WIDTHS = {"PPO": 64, "A2C": 64, "TRPO": 64, "RecurrentPPO": 256, "ARS": 64}
+IN_LANES = ("PPO", "SAC", "TD3")
+"""Algorithms that let their networks learn side by side."""
+DEFAULT_WIDTHS = {"PPO": 64, "A2C": 64, "TRPO": 64, "RecurrentPPO": 256, "ARS": 64, "TD3": 400}
 """Widest default layer of an algorithm; 256 of all others."""
 
 
@@ -54,21 +56,40 @@ def choose_device(config: ExperimentConfig, observation_space: gymnasium.Space[o
     return Choice("cpu", "the networks are so small that copying to an accelerator costs more")
 
 
+class Threads(NamedTuple):
+    """How the learner spreads over cores."""
+
+    torch: int
+    """Threads of each operation; another number rounds differently."""
+    lanes: int
+    """Networks that learn at a time; see ``roboyard.agents.fast``. Results do not depend on it."""
+
+
 def choose_threads(
     config: ExperimentConfig, observation_space: gymnasium.Space[object], device: str
-) -> int:
-    """Return how many threads torch gets.
+) -> Threads:
+    """Return the threads of torch's operations, and of the learner.
 
-    It must not depend on anything measured, because other threads round differently. Small
-    networks get one; for larger ones a core is left to each worker process.
+    The first must not depend on anything measured, because other threads round differently.
+    Networks up to ``SMALL_LAYER`` get one thread; larger ones two lanes if the algorithm has
+    them, and still one thread an operation up to ``LARGE_LAYER``; for what is larger or has no
+    lanes a core is left to each worker process.
     """
+    cores = available_cores()
+    has_images = _has_images(observation_space)
+    in_lanes = config.agent.backend == "torch" and config.agent.algorithm in IN_LANES
+    in_lanes = in_lanes and device != "cuda" and not has_images
     if config.train.threads != "auto":
-        return config.train.threads
+        lanes = min(config.train.threads, 2) if in_lanes else 1
+        return Threads(config.train.threads // lanes, lanes)
     widest = _widest(config.agent.network) or DEFAULT_WIDTHS.get(config.agent.algorithm, 256)
-    if device == "cuda" or (widest <= SMALL_LAYER and not _has_images(observation_space)):
-        return 1
+    if device == "cuda" or (widest <= SMALL_LAYER and not has_images):
+        return Threads(1, 1)
+    if in_lanes and widest < LARGE_LAYER:
+        return Threads(1, min(cores, 2))
     workers = 0 if config.env.workers == "auto" else config.env.workers
-    return max(1, min(available_cores() - workers, MOST_THREADS))
+    threads = max(1, min(cores - workers, MOST_THREADS))
+    return Threads(max(threads // 2, 1), min(threads, 2)) if in_lanes else Threads(threads, 1)
 
 
 def _widest(network: NetworkConfig) -> int:

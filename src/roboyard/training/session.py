@@ -16,6 +16,7 @@ from stable_baselines3.her import HerReplayBuffer
 
 from roboyard.agents.backends import set_up_learner
 from roboyard.agents.factory import build_agent
+from roboyard.agents.fast import Lanes, ParallelLearner
 from roboyard.config.schema import ExperimentConfig
 from roboyard.seeds import derive_seeds
 from roboyard.storage.run_directory import RunDirectory
@@ -200,17 +201,19 @@ def _open_envs(config: ExperimentConfig, stack: contextlib.ExitStack) -> VecEnv:
 def _build_algorithm(config: ExperimentConfig, venv: VecEnv) -> BaseAlgorithm:
     device, reason = choose_device(config, venv.observation_space)
     threads = choose_threads(config, venv.observation_space, device)
-    torch.set_num_threads(threads)
+    torch.set_num_threads(threads.torch)
     algorithm = build_agent(config.agent, venv, seed=config.seed, device=device)
+    if isinstance(algorithm, ParallelLearner):
+        algorithm.lanes = Lanes(threads.lanes)
     parameters = sum(parameter.numel() for parameter in algorithm.policy.parameters())
     _LOG.info(
-        "%s (%s) with %s parameters on %s (%s), %d threads.",
+        "%s (%s) with %s parameters on %s (%s), %d learner threads.",
         config.agent.algorithm,
         config.agent.backend,
         f"{parameters:,}",
         device,
         reason,
-        threads,
+        threads.torch * threads.lanes,
     )
     return algorithm
 

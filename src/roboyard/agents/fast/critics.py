@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import torch
 from stable_baselines3.common.policies import BaseModel, ContinuousCritic
@@ -15,6 +15,8 @@ from roboyard.agents.fast.steps import adam_step, follow, has_stepped, steps_lik
 
 _SIDES = (0, 1)
 
+Result = TypeVar("Result")
+
 
 def can_learn_apart(critic: ContinuousCritic, *others: BaseModel) -> bool:
     """Return whether an algorithm's networks are such as :class:`Critics` can train.
@@ -22,7 +24,8 @@ def can_learn_apart(critic: ContinuousCritic, *others: BaseModel) -> bool:
     They are unless they learn features, have a forward pass of their own, or an optimiser other
     than Adam.
     """
-    learnt = [p for model in (critic, *others) for p in model.features_extractor.parameters()]
+    extractors = [model.features_extractor for model in (critic, *others)]
+    learnt = [p for net in extractors if net is not None for p in net.parameters()]
     optimizers = [m.optimizer for m in (critic, *others) if hasattr(m, "optimizer")]
     return (
         not learnt
@@ -78,7 +81,7 @@ class Critics:
         def improve(side: int) -> list[Tensor]:
             losses = [nn.functional.mse_loss(value, targets) for value in predictions[side]]
             for loss in losses:
-                (factor * loss).backward()
+                torch.autograd.backward(factor * loss)
             if alone and losses:
                 adam_step(self._optimizer, self._parameters[side])
             return [loss.detach() for loss in losses]
@@ -118,13 +121,14 @@ class Critics:
         first, second = self._both(back)
         assert first is not None
         total = first if second is None else first + second
-        return total[:, -judgement.size :]
+        return total.narrow(1, total.shape[1] - judgement.size, judgement.size)
 
-    def follow(self, tau: float, side: int) -> None:
-        """Move one half's targets a share ``tau`` of the way to its critics."""
-        follow(self._parameters[side], _parameters(self._targets[side]), tau)
+    def follow(self, tau: float) -> None:
+        """Move the targets a share ``tau`` of the way to the critics."""
+        targets = [parameter for nets in self._targets for parameter in _parameters(nets)]
+        follow([parameter for half in self._parameters for parameter in half], targets, tau)
 
-    def _both(self, work):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
+    def _both(self, work: Callable[[int], Result]) -> tuple[Result, Result]:
         return self._lanes.both(partial(work, 0), partial(work, 1))
 
 

@@ -34,7 +34,9 @@ class Lanes:
         self._outcomes: queue.SimpleQueue[_Outcome] = queue.SimpleQueue()
         self._thread: threading.Thread | None = None
 
-    def both(self, first: Callable[[], First], second: Callable[[], Second]) -> tuple[First, Second]:
+    def both(
+        self, first: Callable[[], First], second: Callable[[], Second]
+    ) -> tuple[First, Second]:
         """Call both and return both results.
 
         The calls must not touch the same data, nor draw random numbers. What they raise is

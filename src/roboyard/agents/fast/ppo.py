@@ -8,7 +8,6 @@ from typing import NamedTuple
 import numpy as np
 import stable_baselines3
 import torch
-import torch.nn.functional as F
 from gymnasium import spaces
 from stable_baselines3.common.policies import ActorCriticPolicy
 from stable_baselines3.common.type_aliases import TensorDict
@@ -43,7 +42,7 @@ class Rollout(NamedTuple):
             chosen: Tensor | TensorDict = {key: part[rows] for key, part in observations.items()}
         else:
             chosen = observations[rows]
-        return Rollout(chosen, *(part[rows] for part in self[1:]))  # type: ignore[index]
+        return Rollout(chosen, *(part[rows] for part in self[1:]))
 
 
 class Halves(NamedTuple):
@@ -176,7 +175,7 @@ class _Update:
 
         def critic() -> tuple[Tensor, list[Tensor]]:
             loss = self._value_loss(batch, vf)
-            (self._algorithm.vf_coef * loss).backward()
+            torch.autograd.backward(self._algorithm.vf_coef * loss)
             return loss.detach(), gradient_norms(self._halves.critic)
 
         def actor() -> tuple[Tensor, list[Tensor]]:
@@ -220,7 +219,7 @@ class _Update:
             mean = -log_prob if entropy is None else entropy
             entropy_loss = -mean.mean()
         loss = policy_loss + weight * entropy_loss if weight else policy_loss
-        loss.backward()
+        torch.autograd.backward(loss)
         with torch.no_grad():
             divergence = ((ratio - 1) - log_ratio).mean()
             clipped_share = ((ratio - 1).abs() > self._clip).float().mean()
@@ -232,7 +231,7 @@ class _Update:
         if self._clip_value is not None:
             change = torch.clamp(values - batch.values, -self._clip_value, self._clip_value)
             values = batch.values + change
-        return F.mse_loss(batch.returns, values)
+        return nn.functional.mse_loss(batch.returns, values)
 
 
 def minibatches(rollout: Rollout, size: int) -> Iterator[Rollout]:

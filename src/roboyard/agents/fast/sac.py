@@ -111,7 +111,7 @@ class _Update:
         assert isinstance(algorithm.target_entropy, float)
         loss = -(logarithm * (self.log_prob + algorithm.target_entropy).detach()).mean()
         optimizer.zero_grad()
-        loss.backward()
+        torch.autograd.backward(loss)
         optimizer.step()
         return loss.detach()
 
@@ -149,8 +149,8 @@ class _Update:
                 optimizer.step()
 
         def follow() -> None:
-            for side in (0, 1) if targets_follow else ():
-                critics.follow(algorithm.tau, side)
+            if targets_follow:
+                critics.follow(algorithm.tau)
 
         algorithm.lanes.both(improve, follow)
         return loss.detach()

@@ -58,7 +58,8 @@ class TD3(stable_baselines3.TD3):
 
         def following() -> Tensor:
             with torch.no_grad():
-                return (self.actor_target(batch.next_observations) + noise).clamp(-1, 1)
+                action: Tensor = self.actor_target(batch.next_observations)
+                return (action + noise).clamp(-1, 1)
 
         if not acts:
             return None, following()
@@ -79,9 +80,7 @@ class TD3(stable_baselines3.TD3):
             1.0,
         )
 
-    def _learn_actor(
-        self, critics: Critics, batch: ReplayBufferSamples, actions: Tensor
-    ) -> Tensor:
+    def _learn_actor(self, critics: Critics, batch: ReplayBufferSamples, actions: Tensor) -> Tensor:
         """Step the actor, and move the targets meanwhile; return the actor's loss."""
         optimizer = self.actor.optimizer
         parameters = list(self.actor.parameters())
@@ -92,7 +91,7 @@ class TD3(stable_baselines3.TD3):
             loss = -self.critic.q1_forward(batch.observations, leaf).mean()
             gradient = torch.autograd.grad(loss, leaf)[0]
             optimizer.zero_grad()
-            actions.backward(gradient)
+            torch.autograd.backward(actions, gradient)
             if has_stepped(optimizer):
                 adam_step(optimizer, parameters)
             else:
@@ -100,8 +99,4 @@ class TD3(stable_baselines3.TD3):
             follow(parameters, targets, self.tau)
             return loss.detach()
 
-        def move() -> None:
-            critics.follow(self.tau, 0)
-            critics.follow(self.tau, 1)
-
-        return self.lanes.both(improve, move)[0]
+        return self.lanes.both(improve, lambda: critics.follow(self.tau))[0]
