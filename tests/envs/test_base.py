@@ -119,7 +119,7 @@ def test_a_repetition_that_comes_out_differently_is_told(caplog):
     env._log.actions[0] += 0.5
     data = env.snapshot()
     with caplog.at_level(logging.WARNING):
-        env.restore(data)
+        assert "close to the saved one, but not the same" in env.restore(data)
     assert "close to the saved one, but not the same" in caplog.text
     env.close()
 

@@ -118,3 +118,19 @@ def test_hindsight_with_dictionary_observations_is_continued_exactly(tmp_path: P
 def test_schedules_keep_their_denominator(tmp_path: Path) -> None:
     linear = "agent.hyperparameters.learning_rate={type: linear, start: 0.001}"
     assert_killed_equals_whole(tmp_path, "PPO", (linear,))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("task", ["a1-velocity-random", "humanoid-run"])
+def test_tasks_whose_contacts_the_engine_loses_are_continued_exactly(
+    tmp_path: Path, task: str
+) -> None:
+    short = (f"env.id={task}", "env.max_episode_steps=60", "env.workers=2")
+    assert_killed_equals_whole(tmp_path, "PPO", short)
+
+
+@pytest.mark.slow
+def test_hindsight_on_an_arm_is_continued_exactly(tmp_path: Path) -> None:
+    reach = ("env.id=panda-reach", "env.normalize.observations=false", *ONE_ENV)
+    hindsight = {"goals_per_transition": 2}
+    assert_killed_equals_whole(tmp_path, "SAC", reach, her=hindsight)

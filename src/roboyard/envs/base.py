@@ -195,11 +195,14 @@ class BaseRobotEnv(gymnasium.Env[ObservationT, ActionT], ABC, Generic[Observatio
         }
         return pack("environment", state)
 
-    def restore(self, data: bytes) -> None:
+    def restore(self, data: bytes) -> str:
         """Go to the state of a :meth:`snapshot`.
 
         Where a link has several collision shapes, this repeats the episode's actions, because the
         engine cannot restore all contacts.
+
+        Returns:
+            Why the state is not exactly the saved one; empty if it is.
 
         Raises:
             SimulationError: The bytes are damaged, or belong to another environment.
@@ -214,16 +217,19 @@ class BaseRobotEnv(gymnasium.Env[ObservationT, ActionT], ABC, Generic[Observatio
                     f"this snapshot has {name} {state[name]}, but this environment has {mine}. "
                     "Restore it into the environment that it was taken from."
                 )
+        problem = ""
         self.world.load_snapshot(state["world"])
         if state["episode"] and state["elapsed"] >= 0:
             self._repeat(EpisodeLog.from_record(state["episode"]))
             if read_motion(self.world) != state["motion"]:
-                logger.warning("the restored episode is close to the saved one, but not the same")
+                problem = "its repeated episode is close to the saved one, but not the same"
+                logger.warning("%s", problem)
                 self.world.load_snapshot(state["world"])
         self.np_random.bit_generator.state = state["generator"]
         self._np_random_seed = state["seed"]
         self._elapsed = state["elapsed"]
         self._take_python_state(state["python"])
+        return problem
 
     def _take_python_state(self, state: dict[str, Any]) -> None:
         try:
