@@ -71,6 +71,7 @@ def test_an_error_says_where_and_why(fault, where, texts):
     ("fault", "texts"),
     [
         ("memory", ["MemoryError"]),
+        ("address_space", ["MemoryError", "Unable to allocate 2.00 GiB", "environment 2"]),
         ("exit", ["ended with exit code 3", "environment 2"]),
         ("system_exit", ["SystemExit: enough"]),
         ("SIGALRM", ["killed by SIGALRM", "environment 2"]),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import ctypes
 import os
+import resource
 import signal
 import sys
 
@@ -136,6 +137,11 @@ class FaultyEnv(ZooEnv):
             raise ConfigError("no such robot 'qudruped'. Did you mean 'quadruped'?")
         if self.fault == "memory":
             raise MemoryError
+        if self.fault == "address_space":  # as on a machine that has no more
+            with open("/proc/self/statm") as statm:
+                used = int(statm.read().split()[0]) * resource.getpagesize()
+            resource.setrlimit(resource.RLIMIT_AS, (used + 2**26, used + 2**26))
+            np.ones(2**28)
         if self.fault == "exit":
             os._exit(3)
         if self.fault == "system_exit":
