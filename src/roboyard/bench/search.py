@@ -122,11 +122,10 @@ class Search:
         self._result.rows.append(own)
         setting, envs = own.setting, config.env.num_envs
         self._dimension("workers", variations.workers(envs, cores, setting.workers))
-        if setting.backend == "torch":
-            self._dimension("threads", variations.threads(cores, setting.threads))
+        self._dimension("backend", variations.backends(setting.backend))
+        self._dimension("threads", variations.threads(cores, setting.threads))
         accelerator = has_accelerator(config.agent)
         self._dimension("device", variations.devices(setting.device, accelerator=accelerator))
-        self._dimension("backend", variations.backends(setting.backend))
         self._dimension("environments", variations.environments(config))
         self._repeat()
         return self._result
