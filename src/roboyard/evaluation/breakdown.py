@@ -53,7 +53,7 @@ def breakdown_summary(profile: Mapping[str, object]) -> str:
     rate = f" at {speed:,.0f} per second" if isinstance(speed, int | float) else ""
     text = (
         f"{done}{rate}: {profile.get('num_envs')} environments, {profile.get('workers')} worker "
-        f"processes, {profile.get('threads')} torch threads, {profile.get('backend')} on "
+        f"processes, {profile.get('threads')} learner threads, {profile.get('backend')} on "
         f"{profile.get('device')} ({profile.get('device_reason')})."
     )
     if isinstance(phases, Mapping) and "physics" not in phases:

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 import torch
 from stable_baselines3.common.vec_env import DummyVecEnv, VecEnv
 
+from roboyard.agents.fast import ParallelLearner
 from roboyard.envs.timing import WorkTime, work_time
 from roboyard.envs.vector_shared import SharedMemoryVecEnv
 from roboyard.evaluation.breakdown import PROFILE_FILE
@@ -32,7 +33,7 @@ class Setting:
     workers: int
     """Worker processes; 0 if the copies are stepped in the training process."""
     threads: int
-    """Threads of torch."""
+    """Threads of the learner."""
     backend: str
     """Library that runs the networks."""
     device: str
@@ -118,10 +119,11 @@ def setting_of(session: Session) -> Setting:
     algorithm, config = session.algorithm, session.config
     assert algorithm.env is not None
     venv = base_envs(algorithm.env)
+    lanes = algorithm.lanes.count if isinstance(algorithm, ParallelLearner) else 1
     return Setting(
         num_envs=venv.num_envs,
         workers=len(venv.worker_pids) if isinstance(venv, SharedMemoryVecEnv) else 0,
-        threads=torch.get_num_threads(),
+        threads=torch.get_num_threads() * lanes,
         backend=config.agent.backend,
         device=str(algorithm.device),
         device_reason=choose_device(config, algorithm.env.observation_space).reason,
