@@ -32,6 +32,7 @@ from roboyard.envs.terms.managers import (
 from roboyard.envs.terms.memories import CommandManager, Memories
 from roboyard.envs.terms.observing import Observation, ObservationManager, cleaned
 from roboyard.envs.terms.registry import EventContext, TermSetup
+from roboyard.envs.terms.trial import try_terms
 from roboyard.errors import SimulationError
 from roboyard.robots import RobotState
 from roboyard.sim import Camera, WorldConfig
@@ -124,6 +125,7 @@ class TaskEnv(BaseRobotEnv[Observation, Floats]):
         self.state.begin()
         self.commands.reset(self.state, np.random.default_rng(0))
         self.memories.reset(self.state)
+        try_terms(terms, self.state)
         self.observations.measure(self.state)
         self.observation_space = cast("Space[Observation]", self.observations.space())
         self.goal = None if task.goal is None else Goal(task.goal, self.observation_space)

@@ -210,6 +210,10 @@ def test_the_marker_stands_at_the_goal_and_touches_nothing(env: TaskEnv) -> None
             r"objects\.m: .*duc\.obj' does not exist.*Did you mean 'duck.obj'",
         ),
         ({"rewards": {"alive": {}}}, "either goal or rewards"),
+        (
+            {"metrics": {"work": {"term": "motor_work"}}},
+            r"metrics\.work: the term does not fit robot 'panda' \(ValueError: shapes \(3,\)",
+        ),
         ({"goal": None}, "rewards is missing"),
         ({"observations": {"goal": {"group": "other"}}}, "needs the groups 'achieved_goal' and"),
         (
