@@ -72,3 +72,11 @@ def test_timing_an_environment_leaves_others_and_their_class_alone():
     assert "step" not in vars(other) and "step" not in vars(other.unwrapped.world)
     assert classes == (TaskEnv.step, type(timed.unwrapped.world).step)
     timed.close(), other.close()
+
+
+def test_a_search_without_updates_is_profiled_too(tmp_path):
+    config = tiny_config(tmp_path, "ARS")
+    train(config, run_id="a", profile=True)
+    phases = profile_of(config, "a")["phases"]
+    assert phases["physics"] > 0
+    assert phases["learning"] == 0

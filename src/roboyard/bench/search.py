@@ -144,8 +144,10 @@ class Search:
                 continue
             try:
                 self._result.rows.append(self._measure(variation))
-            except RoboyardError as error:
-                self._note(f"{name} {_named(changes)}: {str(error).splitlines()[0]}")
+            except (RoboyardError, RuntimeError, MemoryError) as error:
+                # The last two: a device or this machine has no more memory.
+                reason = next(iter(str(error).splitlines()), type(error).__name__)
+                self._note(f"{name} {_named(changes)}: {reason}")
 
     def _repeat(self) -> None:
         """Measure the config's own and the best setting again in turn, while there is time."""

@@ -107,7 +107,7 @@ class MetricsCallback(RunCallback):
         psutil.cpu_percent()  # the first call only sets the mark for the next
 
     def _on_step(self) -> bool:
-        for info in self.locals["infos"]:
+        for info in self.locals.get("infos", ()):  # ARS shows none
             terms = info.get("episode_reward_terms")
             if terms:
                 self._reward_terms.append({name: float(share) for name, share in terms.items()})
