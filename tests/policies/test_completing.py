@@ -160,7 +160,9 @@ def test_entries_that_belong_to_a_joint_bear_its_name():
     assert [name for name in names if name.startswith("command.")] == [
         "command.forward", "command.sideways", "command.turning",
     ]  # fmt: skip
-    assert not [name for name in names if name.rpartition(".")[2].isdecimal()]
+    units = {entry.name: entry.unit for entry in contract.observations[""]}
+    assert units["joints.FR_hip_joint"] == "rad"
+    assert units["joint_speeds.FR_hip_joint"] == "20 rad/s", "the task scales it by 0.05"
 
 
 def test_a_bundle_lists_what_a_controller_of_the_robot_needs(bundle_path):
@@ -170,11 +172,25 @@ def test_a_bundle_lists_what_a_controller_of_the_robot_needs(bundle_path):
     bundle = PolicyBundle.read(bundle_path)
     rows = list(joint_rows(bundle.with_contract(PolicyContract(robot=robot))))
     assert len(rows) == 12
+    (motors,) = robot["actuators"]
+    offset, scale = motors["offset"][2], motors["scale"][2]
     assert rows[2]._asdict() == {
-        "joint": "FR_lower_joint", "default": "-1.6", "low": "-2.697", "high": "-0.9163",
-        "control": "pd", "command": "-1.6 + 0.5 a [rad]", "stiffness": "60", "damping": "1.5",
+        "joint": "FR_lower_joint", "default": f"{robot['default_positions'][2]:.4g}",
+        "low": "-2.697", "high": "-0.9163", "control": "pd",
+        "command": f"{offset:.4g} + {scale:.4g} a [rad]",
+        "stiffness": f"{motors['stiffness'][2]:.4g}", "damping": f"{motors['damping'][2]:.4g}",
         "effort_limit": "33.5",
     }  # fmt: skip
+    env = make_env(EnvConfig(id="panda-pick-and-place"))
+    robot = complete_contract(PolicyContract(), env, env.observation_space, env.action_space).robot
+    env.close()
+    hand, fingers = robot["actuators"]
+    assert hand["entries"] == [f"panda_grasptarget.{axis}" for axis in "xyz"]
+    assert hand["link"] == "panda_grasptarget"
+    assert len(fingers["entries"]) == 1
+    rows = list(joint_rows(bundle.with_contract(PolicyContract(robot=robot))))
+    assert rows[0].command == "what moves panda_grasptarget"
+    assert rows[-1].command == "0.02 + 0.02 a [rad]"
     strange = PolicyContract(robot={"joints": ["hip", 3], "actuators": [7, {"joints": "x"}]})
     rows = list(joint_rows(bundle.with_contract(strange)))
     assert [row.joint for row in rows] == ["hip", "3"]

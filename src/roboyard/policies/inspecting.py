@@ -119,6 +119,8 @@ def joint_rows(bundle: PolicyBundle) -> Iterator[JointRow]:
         columns = [_column(actuator, key, len(names)) for key in keys]
         for name, scale, offset, *gains in zip(names, *columns, strict=True):
             command = f"{_figure(offset)} + {_figure(scale)} a [{_shown(actuator.get('unit'))}]"
+            if actuator.get("link") is not None:
+                command = f"what moves {_shown(actuator['link'])}"
             driven[name] = [_shown(actuator.get("control")), command, *map(_figure, gains)]
     columns = [
         _column(robot, key, len(joints))

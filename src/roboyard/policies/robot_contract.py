@@ -17,8 +17,9 @@ def describe_robot(robot: Robot) -> dict[str, JsonValue]:
     """Return a robot's joints and how actions become commands, as JSON values.
 
     Positions are in [rad] or [m], efforts in [N m] or [N]. An action's entry ``a`` becomes the
-    command ``offset + scale * a`` in its actuator's unit; the actuators stand in the order of the
-    action. None stands for no limit.
+    command ``offset + scale * a`` in its actuator's unit; the actuators, and the ``entries`` of
+    each, stand in the order of the action. One entry may command several joints (a gripper's
+    fingers), and three the displacement of a link (``cartesian``). None stands for no limit.
     """
     limited = robot.lower <= robot.upper
     return {
@@ -32,18 +33,22 @@ def describe_robot(robot: Robot) -> dict[str, JsonValue]:
 
 
 def _describe_actuator(actuator: Actuator) -> JsonValue:
+    config = actuator.config
     value: dict[str, JsonValue] = {
-        "control": str(actuator.config.control),
+        "control": str(config.control),
         "unit": actuator.unit,
+        "entries": list(actuator.entries),
         "joints": list(actuator.names),
         "scale": _numbers(actuator.scale),
         "offset": _numbers(actuator.offset),
         "effort_limit": _numbers(actuator.effort_limit),
     }
-    for gain in ("stiffness", "damping"):
-        given = getattr(actuator, gain, None)
+    for name in ("stiffness", "damping", "velocity_limit"):
+        given = getattr(actuator, name, None)
         if given is not None:
-            value[gain] = _numbers(given)
+            value[name] = _numbers(given)
+    if config.link is not None:
+        value |= config.model_dump(mode="json", include={"link", "workspace", "rotation"})
     return value
 
 

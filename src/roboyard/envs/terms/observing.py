@@ -59,7 +59,7 @@ class _Group:
             where = slice(self.size, self.size + value.size) if value.ndim else self.size
             call = term.call if channel is None else _sensed(term.call, channel)
             self._writes.append((where, _scaled(call, scale)))
-            self.entries += _entries(term, value)
+            self.entries += _entries(term, value, _scaled_unit(term.info.unit, scale))
             self.size += value.size
             self.sizes[term.name] = value.size
         if self.size > MAX_ENTRIES:
@@ -208,11 +208,16 @@ def _make_group(
     return PictureGroup(term)
 
 
-def _entries(term: BoundTerm, value: NDArray[np.float64]) -> list[Entry]:
+def _entries(term: BoundTerm, value: NDArray[np.float64], unit: str) -> list[Entry]:
     if value.ndim == 0:
-        return [Entry(term.name, term.info.unit)]
+        return [Entry(term.name, unit)]
     labels = term.info.labels if len(term.info.labels) == value.size else range(value.size)
-    return [Entry(f"{term.name}.{label}", term.info.unit) for label in labels]
+    return [Entry(f"{term.name}.{label}", unit) for label in labels]
+
+
+def _scaled_unit(unit: str, scale: float) -> str:
+    """Return what one of an entry stands for: scaled by 2, a speed counts in ``0.5 m/s``."""
+    return f"{1.0 / scale:.6g} {unit}" if unit and scale not in (0.0, 1.0) else unit
 
 
 def cleaned(observation: Observation) -> tuple[Observation, bool]:
