@@ -1,7 +1,7 @@
 """What nothing lost costs: the time that checkpoints take, and the time to go on after a death.
 
-    python benchmarks/checkpoints.py                     # both parts, some 15 minutes
-    python benchmarks/checkpoints.py --part overhead --seconds 120 --rounds 3
+    python benchmarks/checkpoints.py                     # both parts, some 50 minutes
+    python benchmarks/checkpoints.py --part overhead --seconds 240 --rounds 2
     python benchmarks/checkpoints.py --part start --transitions 300000 --rounds 3
 
 Overhead: the same training with checkpoints at the default interval and without, in turn. The
@@ -202,7 +202,7 @@ def first_step(source: str) -> tuple[float, float]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--part", choices=["overhead", "start", "all"], default="all")
-    parser.add_argument("--seconds", type=float, default=120.0, help="length of one training")
+    parser.add_argument("--seconds", type=float, default=240.0, help="length of one training")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--transitions", type=int, default=300_000)
     parser.add_argument("--child", nargs=3, help=argparse.SUPPRESS)

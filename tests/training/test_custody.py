@@ -87,6 +87,26 @@ def test_a_run_in_a_bucket_moves_to_another_machine_by_its_uri_alone(
         assert store.get(name).data == (moved.run_dir / name).read_bytes()
 
 
+def test_a_result_is_published_once_however_often_the_run_is_brought_to_its_end(
+    s3: FaultyS3, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    config = tiny_config(tmp_path, overrides=REMOTE)
+    train(config, run_id="a")
+    key = "results/000000000192.json"
+    store = open_store(URI)
+    before = store.get(key)
+    result = json.loads(before.data)
+    assert result["step"] == 192
+    assert result["final_evaluation"]["returns"]
+    train(config, resume_from=URI)
+    assert store.get(key).info.version == before.info.version
+    assert "not published" not in caplog.text
+    store.put(key, b"what another machine came to")
+    train(config, resume_from=URI)
+    assert "was published before with another content" in caplog.text
+    assert store.get(key).data == b"what another machine came to"
+
+
 def test_a_bucket_that_fails_is_told_loudly_and_training_goes_on(
     s3: FaultyS3, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:

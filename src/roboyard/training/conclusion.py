@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import shutil
 from functools import partial
@@ -16,12 +17,15 @@ from roboyard.policies.loading import load_policy
 from roboyard.storage import atomic
 from roboyard.storage.run_directory import RunDirectory
 from roboyard.training.bundles import add_final_evaluation, write_bundle
+from roboyard.training.parts.learner import POLICY_FILE
 from roboyard.training.result import TrainResult
 from roboyard.training.session import Session
 
 _LOG = logging.getLogger(__name__)
 
 FINAL_EVALUATION = "final_evaluation.json"
+RESULTS = "results"
+"""Folder of what was published, one file for each last step; a run can be extended."""
 
 
 def conclude(session: Session) -> TrainResult:
@@ -44,7 +48,8 @@ def conclude(session: Session) -> TrainResult:
         last_checkpoint=session.crew.checkpoint.last_step,
         notes=session.notes,
     )
-    if state == "finished":
+    if evaluation is not None:
+        _publish(session, evaluation)
         _report(run)  # after the status, which it tells
     _LOG.info("%s at step %d: %s.", state, session.step, reason)
     return TrainResult(
@@ -56,6 +61,19 @@ def conclude(session: Session) -> TrainResult:
         evaluation,
         session.custody.uri,
     )
+
+
+def _publish(session: Session, evaluation: EvaluationResult) -> None:
+    """Publish what the run came to: the same for every machine that brings it to its end."""
+    step = session.step
+    weights = session.run.checkpoints / f"{step:012d}" / POLICY_FILE
+    result = {
+        "step": step,
+        "policy_sha256": atomic.sha256(weights) if weights.exists() else None,
+        "best_return": session.crew.best_return,
+        "final_evaluation": evaluation.to_dict(),
+    }
+    session.custody.publish(f"{RESULTS}/{step:012d}.json", json.dumps(result, indent=2).encode())
 
 
 def _finish(session: Session) -> EvaluationResult:

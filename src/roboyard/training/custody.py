@@ -21,6 +21,7 @@ from roboyard.storage.layout import is_private
 from roboyard.storage.lease import Lease
 from roboyard.storage.lease_record import LEASE_FILE
 from roboyard.storage.local import LocalStore
+from roboyard.storage.publish import publish_once
 from roboyard.storage.remote import RemoteRun
 from roboyard.storage.run_directory import RunDirectory
 
@@ -88,6 +89,17 @@ class Custody:
         """
         if self._lease.lost is not None:
             raise self._lease.lost
+
+    def publish(self, key: str, content: bytes) -> None:
+        """Write a result to the run's store, once and for all.
+
+        The same content again is no error; of another one it is said that the first stands. A
+        store that is out of reach is told about: the run itself has ended well.
+        """
+        try:
+            publish_once(open_store(self.uri), key, content)
+        except StorageError as error:
+            _LOG.error("the result was not published: %s", error)
 
     def push(self) -> None:
         """Have the files sent in the background; returns at once."""

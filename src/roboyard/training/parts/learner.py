@@ -12,6 +12,7 @@ from stable_baselines3.common.save_util import recursive_getattr
 
 from roboyard.training.parts.base import read_torch, write_torch
 
+POLICY_FILE = "policy.safetensors"
 _EXPLORATION = ("exploration_mat", "exploration_matrices")
 
 
@@ -25,7 +26,7 @@ class LearnerPart:
     def save(self, folder: Path) -> None:
         """Write ``policy.safetensors``, ``optimizers.pt`` and ``tensors.safetensors``."""
         parameters = self._algorithm.get_parameters()
-        _write_tensors(folder / "policy.safetensors", parameters.pop("policy"))
+        _write_tensors(folder / POLICY_FILE, parameters.pop("policy"))
         write_torch(folder / "optimizers.pt", parameters)
         _write_tensors(folder / "tensors.safetensors", self._tensors())
 
@@ -33,9 +34,7 @@ class LearnerPart:
         """Put all of it back, in place."""
         device = self._algorithm.device
         parameters = read_torch(folder / "optimizers.pt", device)
-        parameters["policy"] = safetensors.torch.load_file(
-            folder / "policy.safetensors", device=str(device)
-        )
+        parameters["policy"] = safetensors.torch.load_file(folder / POLICY_FILE, device=str(device))
         self._algorithm.set_parameters(parameters, exact_match=True, device=device)  # type: ignore[arg-type]
         saved = safetensors.torch.load_file(folder / "tensors.safetensors", device=str(device))
         for name, tensor in saved.items():
