@@ -113,7 +113,8 @@ def test_random_actions_break_nothing(env: TaskEnv) -> None:
 def test_it_moves_at_50_hz_with_12_joints(env: TaskEnv) -> None:
     assert env.control_period == pytest.approx(0.02)
     assert env.action_space.shape == (12,)
-    assert [entry.unit for entry in env.observations.entries()["observation"][:3]] == ["0.5 m/s"] * 3
+    entries = env.observations.entries()["observation"]
+    assert [entry.unit for entry in entries[:3]] == ["0.5 m/s"] * 3
 
 
 def test_a_robot_on_its_side_has_fallen() -> None:
