@@ -96,3 +96,19 @@ def test_help_shows_examples():
     text = run("evaluate", "--help").stdout
     assert "roboyard evaluate runs/cartpole/" in text
     assert "--stochastic" in text
+
+
+def test_the_number_of_workers_changes_nothing_but_the_speed(config, tmp_path):
+    results = []
+    for workers in ("0", "2"):
+        out = tmp_path / f"{workers}.json"
+        run("evaluate", "random", "-c", config, "-n", "4", "--workers", workers, "--json", str(out))
+        results.append(json.loads(out.read_text())["returns"])
+    assert results[0] == results[1]
+
+
+def test_a_number_of_workers_that_is_none_is_refused(config):
+    with pytest.raises(
+        ConfigError, match=r"--workers is 'many'\. Allowed: auto, or a whole number"
+    ):
+        run("evaluate", "random", "-c", config, "--workers", "many")

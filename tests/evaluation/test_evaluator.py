@@ -67,9 +67,10 @@ def test_baselines_give_the_same_result_for_every_number_of_environments(spec):
 
 def test_worker_processes_give_the_same_result():
     policy = resolve_policy("random", CARTPOLE)
-    workers = CARTPOLE.model_copy(update={"workers": 2})
-    here = evaluate(CARTPOLE, policy, episodes=4, num_envs=2)
-    assert evaluate(workers, policy, episodes=4, num_envs=2) == here
+    here = evaluate(CARTPOLE, policy, episodes=5, num_envs=3)
+    assert evaluate(CARTPOLE, policy, episodes=5, num_envs=3, workers=2) == here
+    configured = CARTPOLE.model_copy(update={"workers": 1})
+    assert evaluate(configured, policy, episodes=5, num_envs=2) == here
 
 
 def test_each_episode_starts_from_its_own_seed_and_only_those_are_run():
@@ -212,7 +213,9 @@ def test_a_reward_that_is_not_finite_is_an_error():
         evaluate(env, zero(COUNTDOWN), episodes=2)
 
 
-@pytest.mark.parametrize(("option", "value"), [("episodes", 0), ("num_envs", 0), ("seed", -1)])
+@pytest.mark.parametrize(
+    ("option", "value"), [("episodes", 0), ("num_envs", 0), ("seed", -1), ("workers", -1)]
+)
 def test_numbers_out_of_range_are_refused(option, value):
     with pytest.raises(ConfigError, match=rf"{option} is {value}; it must be at least"):
         Evaluator(CARTPOLE, **{option: value})

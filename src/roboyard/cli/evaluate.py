@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, cast
+from typing import TYPE_CHECKING, Annotated, Literal, cast
 
 import typer
 from rich.console import Console
@@ -57,7 +57,11 @@ def evaluate(
     episodes: Annotated[int, typer.Option("--episodes", "-n", help="How many episodes.")] = 20,
     num_envs: Annotated[
         int, typer.Option("--num-envs", help="Copies stepped together; same result for any.")
-    ] = 4,
+    ] = 8,
+    workers: Annotated[
+        str | None,
+        typer.Option("--workers", help="Processes that step them: a number, or auto."),
+    ] = None,
     stochastic: Stochastic = False,
     seed: Seed = 0,
     which: WhichOf = "best",
@@ -97,7 +101,12 @@ def evaluate(
         trust_code=trust_code,
     )
     evaluator = Evaluator(
-        subject.env, episodes=episodes, num_envs=num_envs, seed=seed, deterministic=not stochastic
+        subject.env,
+        episodes=episodes,
+        num_envs=num_envs,
+        seed=seed,
+        deterministic=not stochastic,
+        workers=_workers(workers),
     )
     start = time.perf_counter()
     with evaluator, _progress() as bar:
@@ -142,6 +151,19 @@ def checked_which(which: str) -> Which:
     if which not in ("best", "last"):
         raise ConfigError(f"--which is '{which}'. Allowed: best, last.")
     return cast("Which", which)
+
+
+def _workers(text: str | None) -> int | Literal["auto"] | None:
+    """Return the value of ``--workers``, None where the environment's config decides.
+
+    Raises:
+        ConfigError: It is neither a number nor ``auto``.
+    """
+    if text is None or text == "auto":
+        return text  # type: ignore[return-value]
+    if not text.isdecimal():
+        raise ConfigError(f"--workers is '{text}'. Allowed: auto, or a whole number from 0.")
+    return int(text)
 
 
 def result_table(subject: Subject, result: EvaluationResult, seconds: float) -> Table:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import weakref
 from collections.abc import Callable
 from types import TracebackType
-from typing import Any
+from typing import Any, Literal
 
 import gymnasium
 import numpy as np
@@ -23,6 +23,9 @@ from roboyard.evaluation.result import EvaluationResult
 from roboyard.seeds import derive_seeds
 
 __all__ = ["EvaluationResult", "Evaluator", "PolicyPredictor"]
+
+Workers = int | Literal["auto"]
+"""How many worker processes."""
 
 
 class Evaluator:
@@ -47,6 +50,7 @@ class Evaluator:
         num_envs: int = 4,
         seed: int = 0,
         deterministic: bool = True,
+        workers: Workers | None = None,
     ) -> None:
         """Create an evaluator; nothing is started yet.
 
@@ -56,6 +60,8 @@ class Evaluator:
             num_envs: How many copies are stepped together.
             seed: Seed of the episodes, non-negative.
             deterministic: Ask for the most likely action instead of a sample.
+            workers: Processes that step the copies, 0 for none, ``"auto"`` for what is fastest;
+                by default as ``env`` says. The result does not depend on it.
 
         Raises:
             ConfigError: A number is out of range.
@@ -64,12 +70,14 @@ class Evaluator:
             ("episodes", episodes, 1),
             ("num_envs", num_envs, 1),
             ("seed", seed, 0),
+            ("workers", workers if isinstance(workers, int) else 0, 0),
         ):
             if value < least:
                 raise ConfigError(f"{name} is {value}; it must be at least {least}.")
         self.deterministic = deterministic
         self._config = env
         self._num_envs = min(num_envs, episodes)
+        self._workers: Workers = env.workers if workers is None else workers
         self._seeds = derive_seeds(seed, "evaluation", episodes)
         self._policy_seeds = derive_seeds(seed, "evaluation-policy", episodes)
         self._venv: VecEnv | None = None
@@ -162,7 +170,7 @@ class Evaluator:
                 seeded,
                 num_envs=self._num_envs,
                 seeds=self._seeds[: self._num_envs],
-                workers=self._config.workers,
+                workers=self._workers,
                 infos="ends",
             )
             # An evaluator that is dropped without close() must not leak its environment.

@@ -1,0 +1,150 @@
+"""Single control steps: ours against pybullet_envs_gymnasium, and how much of ours is physics.
+
+    python benchmarks/control_step.py --rounds 15
+    python benchmarks/control_step.py --rounds 3 --steps 200    # quick
+
+One environment each on one core; both step the same seeded actions, resets left out, in turn,
+round after round. Physics alone is the time inside ``stepSimulation`` and nothing else: the same
+actions are stepped once more with that call timed, and the cost of timing it is taken off.
+``SimpleRobotEnv`` has no peer; its rate includes resets.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import statistics
+import time
+
+os.environ.update(dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1"))
+
+import gymnasium
+import numpy as np
+import pybullet
+import pybullet_envs_gymnasium  # noqa: F401  (registers its environments)
+from common import machine, spread, table
+
+from roboyard.envs.simple import SimpleRobotEnv
+from roboyard.envs.task_env import TaskEnv
+from roboyard.sim import world as world_module
+
+PEERS = {
+    "hopper-run": "HopperBulletEnv-v0",
+    "ant-run": "AntBulletEnv-v0",
+    "halfcheetah-run": "HalfCheetahBulletEnv-v0",
+    "humanoid-run": "HumanoidBulletEnv-v0",
+}
+
+
+class TimedEngine:
+    """The engine's module, with the time spent in ``stepSimulation`` added up."""
+
+    def __init__(self, clock):
+        self.seconds = 0.0
+        self.calls = 0
+        self._clock = clock
+
+    def __getattr__(self, name):
+        return getattr(pybullet, name)
+
+    def stepSimulation(self, client):  # noqa: N802  (the engine's name)
+        start = self._clock()
+        pybullet.stepSimulation(client)
+        self.seconds += self._clock() - start
+        self.calls += 1
+
+
+def timing_cost(clock, repeats=20_000):
+    """Return what two readings of the clock add to a timed span [s]."""
+    spans = []
+    for _ in range(repeats):
+        start = clock()
+        spans.append(clock() - start)
+    return statistics.median(spans)
+
+
+def stepped(env, actions, clock):
+    """Return the time of the control steps alone [s]; an episode that ends starts anew."""
+    env.reset(seed=0)
+    spent, step = 0.0, env.step
+    for action in actions:
+        start = clock()
+        _, _, terminated, truncated, _ = step(action)
+        spent += clock() - start
+        if terminated or truncated:
+            env.reset()
+    return spent
+
+
+def physics(env, actions, clock):
+    """Return the time inside stepSimulation in the same steps [s]."""
+    engine, kept = TimedEngine(clock), world_module.pybullet
+    world_module.pybullet = engine
+    try:
+        stepped(env, actions, clock)
+    finally:
+        world_module.pybullet = kept
+    return engine.seconds - engine.calls * timing_cost(clock)
+
+
+def compare(task, options):
+    """Return the table's row for a task."""
+    ours, theirs = TaskEnv(task), gymnasium.make(PEERS[task]).unwrapped
+    clock = time.thread_time if options.cpu_time else time.perf_counter
+    generator = np.random.default_rng(0)
+    shape = (options.steps, *ours.action_space.shape)
+    actions = list(generator.uniform(-1, 1, shape).astype(np.float32))
+    for env in (ours, theirs):
+        stepped(env, actions[:20], clock)
+    rounds = []
+    for _ in range(options.rounds):
+        runs = (stepped, theirs), (stepped, ours), (physics, ours)
+        times = [run(env, actions, clock) for run, env in runs]
+        rounds.append([value / options.steps * 1e6 for value in times])
+    ours.close()
+    theirs.close()
+    peer, own, engine = (list(column) for column in zip(*rounds, strict=True))
+    ratios = [a / b for a, b in zip(peer, own, strict=True)]
+    shares = [a / b for a, b in zip(engine, own, strict=True)]
+    medians = [f"{statistics.median(column):.0f}" for column in (peer, own, engine)]
+    least = f"{min(peer) / min(own):.2f}, {min(engine) / min(own):.2f}"
+    return [task, *medians, spread(ratios), spread(shares), least]
+
+
+def simple_rates(options):
+    """Return control steps per second of SimpleRobotEnv, by round."""
+    env = SimpleRobotEnv()
+    actions = list(np.random.default_rng(0).uniform(-1, 1, (2000, 1)).astype(np.float32))
+    rates = []
+    for _ in range(options.rounds + 1):
+        env.reset(seed=0)
+        start = time.perf_counter()
+        for action in actions:
+            _, _, terminated, truncated, _ = env.step(action)
+            if terminated or truncated:
+                env.reset()
+        rates.append(len(actions) / (time.perf_counter() - start))
+    env.close()
+    return rates[1:]
+
+
+def main():
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--tasks", nargs="+", default=list(PEERS), choices=list(PEERS))
+    parser.add_argument("--rounds", type=int, default=9)
+    parser.add_argument("--steps", type=int, default=500, help="control steps a round")
+    parser.add_argument("--cpu-time", action="store_true", help="for busy machines")
+    options = parser.parse_args()
+    description = machine("numpy", "pybullet", "pybullet_envs_gymnasium")
+    rows = [compare(task, options) for task in options.tasks]
+    header = ["control step", "peer [us]", "ours [us]", "of it physics [us]", "times faster"]
+    print(f"{options.rounds} rounds of {options.steps} control steps\n{description}\n")
+    print(table([*header, "physics share", "both from minima"], rows))
+    rates = simple_rates(options)
+    print(f"\nSimpleRobotEnv: {spread(rates, 0)} control steps/s with resets on one core")
+
+
+if __name__ == "__main__":
+    main()
