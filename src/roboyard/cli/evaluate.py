@@ -36,6 +36,12 @@ Overrides = Annotated[
     list[str] | None,
     typer.Option("--set", help="Override one key of --config, such as env.id=Pendulum-v1."),
 ]
+NumEnvs = Annotated[
+    int, typer.Option("--num-envs", help="Copies stepped together; same result for any.")
+]
+Workers = Annotated[
+    str | None, typer.Option("--workers", help="Processes that step them: a number, or auto.")
+]
 Stochastic = Annotated[
     bool, typer.Option("--stochastic", help="Sample actions instead of taking the likeliest.")
 ]
@@ -55,13 +61,8 @@ def evaluate(
     config: Config = None,
     overrides: Overrides = None,
     episodes: Annotated[int, typer.Option("--episodes", "-n", help="How many episodes.")] = 20,
-    num_envs: Annotated[
-        int, typer.Option("--num-envs", help="Copies stepped together; same result for any.")
-    ] = 8,
-    workers: Annotated[
-        str | None,
-        typer.Option("--workers", help="Processes that step them: a number, or auto."),
-    ] = None,
+    num_envs: NumEnvs = 8,
+    workers: Workers = None,
     stochastic: Stochastic = False,
     seed: Seed = 0,
     which: WhichOf = "best",
