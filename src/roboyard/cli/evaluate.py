@@ -94,12 +94,7 @@ def evaluate(
     from roboyard.storage import atomic
 
     subject = subject_of(
-        policy,
-        config=config,
-        overrides=overrides,
-        which=which,
-        seed=seed,
-        trust_code=trust_code,
+        policy, config=config, overrides=overrides, which=which, seed=seed, trust_code=trust_code
     )
     evaluator = Evaluator(
         subject.env,
