@@ -80,6 +80,9 @@ def test_play_records_a_video_and_prints_returns(config, tmp_path):
         (["evaluate", "zero", "--set", "env.id=Pendulum-v1"], "no --config was given"),
         (["evaluate", "zero", "--which", "first"], "--which is 'first'. Allowed: best, last"),
         (["play", "zero", "--size", "big"], "--size is 'big'. Give width x height"),
+        (["play", "a.yaml"], "'a.yaml' is a config: say which policy to play in it"),
+        (["play", "zero", "--policy", "random"], "two policies are given: 'zero' and --policy"),
+        (["play", "a.yaml", "--policy", "zero", "-c", "b.yaml"], "two configs are given"),
     ],
 )
 def test_mistakes_are_told(arguments, message):

@@ -101,7 +101,7 @@ def test_a_task_is_played_before_it_is_trained(
     policy: str, roboyard, run_config: Path, tmp_path: Path
 ) -> None:
     outcome = roboyard(
-        "play", policy, "--config", str(run_config), "--video", "look.mp4", "--max-steps", "8",
+        "play", str(run_config), "--policy", policy, "--video", "look.mp4", "--max-steps", "8",
         "--size", "64x48",
     )  # fmt: skip
     assert outcome.code == 0, outcome.err

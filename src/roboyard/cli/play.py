@@ -27,6 +27,10 @@ def play(
     policy: Policy,
     *,
     config: Config = None,
+    chosen: Annotated[
+        str | None,
+        typer.Option("--policy", help="The policy, if the argument is a config: zero, random, ..."),
+    ] = None,
     overrides: Overrides = None,
     video: Annotated[
         Path | None, typer.Option("--video", help="Record this MP4 instead of opening a window.")
@@ -61,8 +65,11 @@ def play(
         roboyard play runs/cartpole/20260101-120000 --video out.mp4 --episodes 2
 
         roboyard play random --config configs/cartpole.yaml
+
+        roboyard play configs/panda-reach.yaml --policy random --video look.mp4
     """
     pixels = _pixels(size)
+    policy, config = _policy_and_config(policy, config, chosen)
     subject = subject_of(
         policy,
         config=config,
@@ -76,6 +83,29 @@ def play(
         _record(subject, show, video, pixels)
     else:
         _watch(subject, show)
+
+
+def _policy_and_config(
+    first: str, config: Path | None, chosen: str | None
+) -> tuple[str, Path | None]:
+    """Return what to play and in what: the argument is a policy, or a config with --policy.
+
+    Raises:
+        ConfigError: A config without a policy, or two of either.
+    """
+    is_config = first.endswith((".yaml", ".yml"))
+    if is_config and (chosen is None or config is not None):
+        raise ConfigError(
+            f"'{first}' is a config: say which policy to play in it, as in --policy random."
+            if chosen is None
+            else f"two configs are given: '{first}' and --config {config}. Leave one out."
+        )
+    if chosen is not None and not is_config:
+        raise ConfigError(
+            f"two policies are given: '{first}' and --policy {chosen}. Leave one out, or give a "
+            "config (.yaml) instead of the first."
+        )
+    return (chosen, Path(first)) if is_config and chosen is not None else (first, config)
 
 
 class _Show(NamedTuple):

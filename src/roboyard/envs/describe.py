@@ -90,11 +90,15 @@ def _rates(env: TaskEnv) -> dict[str, str]:
     world, steps = env.task.world, env.max_episode_steps
     period = env.control_period
     physics = world.steps_per_call * env.task.substeps
+    goal = env.task.goal
+    kinds = {"sparse": "-1 until then, 0 there", "dense": "minus the distance"}
+    aim = {"goal": f"within {goal.tolerance:g}; rewards: {kinds[goal.reward]}"} if goal else {}
     length = f"{steps} control steps ({steps * period:g} s)" if steps else "no limit"
     return {
         "physics step": f"{world.time_step * 1000:g} ms ({1 / world.time_step:.0f} Hz)",
         "control step": f"{period * 1000:g} ms ({1 / period:.4g} Hz), {physics} physics steps",
         "episode": length,
+        **aim,
     }
 
 
