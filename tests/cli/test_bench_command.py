@@ -109,3 +109,13 @@ def test_a_config_that_is_too_slow_for_the_time_says_so(roboyard, temporary, mon
     assert outcome.code == 1
     assert "one rollout and update took more than 1 s. Give more time" in outcome.err
     assert [name for name in os.listdir(temporary) if "roboyard" in name] == []
+
+
+def test_a_profiled_training_ends_with_its_table(roboyard):
+    outcome = roboyard("train", "tiny.yaml", "--quiet", "--profile", "--set", "env.workers=0")
+    assert outcome.code == 0
+    assert "128 control steps at " in outcome.out
+    lines = [line.split() for line in outcome.out.splitlines()]
+    shares = {line[0]: line[1] for line in lines if line and line[0] in PHASES}
+    assert set(shares) == set(PHASES)
+    assert all(share.endswith("%") for share in shares.values())
