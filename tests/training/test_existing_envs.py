@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
+from test_exact_continuation import assert_killed_equals_whole
 from training_runs import tiny_config, train
 
 HER = {"her": {"goals_per_transition": 4}}
@@ -38,6 +39,14 @@ def test_an_environment_trains_from_its_id(
     assert (result.run_dir / "policy" / "best.zip").is_file()
     if agent:
         assert 0.0 <= row["success_rate"] <= 1.0
+
+
+@pytest.mark.slow
+def test_an_arm_with_hindsight_killed_in_its_episodes_equals_the_uninterrupted_run(
+    tmp_path: Path,
+) -> None:
+    overrides = ("env.id=panda-pick-and-place", "env.num_envs=1", "env.max_episode_steps=9")
+    assert_killed_equals_whole(tmp_path, "SAC", (*overrides, *NOT_SCALED), **HER)
 
 
 @pytest.mark.slow

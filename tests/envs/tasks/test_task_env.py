@@ -160,10 +160,11 @@ def test_numbers_that_are_not_finite_end_the_episode() -> None:
     env.close()
 
 
-def test_a_thousand_resets_leak_nothing() -> None:
+@pytest.mark.parametrize("task", ["hopper-run", "panda-pick-and-place"])
+def test_a_thousand_resets_leak_nothing(task: str) -> None:
     import psutil
 
-    env = TaskEnv("hopper-run")
+    env = TaskEnv(task)
     for _ in range(100):
         env.reset()
     before = psutil.Process().memory_info().rss
