@@ -118,25 +118,25 @@ class Search:
             TooSlowError: Its own setting could not be measured in the time there is.
         """
         config, cores = load(self._source, self._overrides), available_cores()
-        own = self._measure(Variation({}, Effect.NONE))
-        self._result.rows.append(own)
-        setting, envs = own.setting, config.env.num_envs
-        self._dimension("workers", variations.workers(envs, cores, setting.workers))
-        self._dimension("backend", variations.backends(setting.backend))
-        self._dimension("threads", variations.threads(cores, setting.threads))
-        accelerator = has_accelerator(config.agent)
-        self._dimension("device", variations.devices(setting.device, accelerator=accelerator))
-        self._dimension("environments", variations.environments(config))
+        envs, accelerator = config.env.num_envs, has_accelerator(config.agent)
+        self._result.rows.append(self._measure(Variation({}, Effect.NONE)))
+        self._dimension("workers", lambda best: variations.workers(envs, cores, best.workers))
+        self._dimension("backend", lambda best: variations.backends(best.backend))
+        self._dimension("threads", lambda best: variations.threads(cores, best.threads))
+        self._dimension(
+            "device", lambda best: variations.devices(best.device, accelerator=accelerator)
+        )
+        self._dimension("environments", lambda _: variations.environments(config))
         self._repeat()
         return self._result
 
-    def _dimension(self, name: str, candidates: Iterable[Variation]) -> None:
-        """Measure each candidate on top of the best setting so far."""
+    def _dimension(self, name: str, candidates: Callable[[Setting], Iterable[Variation]]) -> None:
+        """Measure each candidate on top of the best setting so far, which ``candidates`` sees."""
         best = max(
             (row for row in self._result.rows if row.effect.keeps_semantics),
             key=lambda row: row.steps_per_s,
         )
-        for changes, effect in candidates:
+        for changes, effect in candidates(best.setting):
             worst = effect if not effect.keeps_semantics else _worse(effect, best.effect)
             variation = Variation({**best.changes, **changes}, worst)
             if not self._time_left():
