@@ -110,3 +110,28 @@ def test_one_environment_must_be_named(env: dict[str, object], message: str) -> 
     source = {"name": "x", "env": env, "agent": {"algorithm": "PPO"}, "train": {"total_steps": 1}}
     with pytest.raises(ConfigError, match=message):
         load(source)
+
+
+def test_a_robot_changed_by_a_file_on_top_still_extends_what_its_own_file_names(
+    experiment: Path,
+) -> None:
+    tasks = experiment.parent / "tasks"
+    own = TASK.replace("robots/arm.yaml", "{extends: robots/arm.yaml}")
+    (tasks / "balance.yaml").write_text(own)
+    top = "extends: tasks/balance.yaml\nrobot: {joint_positions: {elbow: 0.5}}\n"
+    (experiment.parent / "top.yaml").write_text(top)
+    env = TaskEnv(experiment.parent / "top.yaml")
+    assert env.robot.initial_positions.tolist() == [0.5]
+    env.close()
+
+
+def test_a_mesh_is_found_from_where_it_is_named(experiment: Path) -> None:
+    tasks = experiment.parent / "tasks"
+    (tasks / "tetra.obj").write_text(
+        "v 0 0 0\nv 0.1 0 0\nv 0 0.1 0\nv 0 0 0.1\nf 1 3 2\nf 1 2 4\nf 2 3 4\nf 1 4 3\n"
+    )
+    thing = "\nobjects: {tetra: {shape: mesh, file: tetra.obj, mass: 1, position: [1, 1, 1]}}\n"
+    (tasks / "balance.yaml").write_text(TASK + thing)
+    env = make_env(load(experiment).env)
+    assert env.unwrapped.scene.things.keys() == {"tetra"}
+    env.close()

@@ -15,6 +15,7 @@ from roboyard.config.tasks import TermConfig
 from roboyard.envs.task_env import TaskEnv
 from roboyard.envs.terms import COMMANDS, EVENTS, OBSERVATIONS, REWARDS, TERMINATIONS, TermSetup
 from roboyard.envs.terms.binding import BoundTerm, bind
+from roboyard.envs.terms.geometry import centroid
 from roboyard.errors import ConfigError, RobotDescriptionError
 from roboyard.robots import RobotState
 
@@ -266,3 +267,46 @@ def test_the_library_is_documented_by_name() -> None:
     used_by_the_peer_s_tasks = {"constant", "posture", "joint_stuck", "joint_upright"}
     for registry in (OBSERVATIONS, REWARDS, TERMINATIONS, EVENTS, COMMANDS):
         assert set(registry.names()) - documented <= used_by_the_peer_s_tasks
+
+
+def test_errors_of_a_velocity_are_told_apart(state: RobotState, value: Value) -> None:
+    state.base_velocity, state.base_angular_velocity = (0.7, 0.4, 0.0), (0.0, 0.0, 0.2)
+    assert value(REWARDS, "velocity_error") == pytest.approx(0.5)  # of (0.3, 0.4)
+    assert value(REWARDS, "forward_velocity_error") == pytest.approx(0.3)
+    assert value(REWARDS, "turning_error") == pytest.approx(0.3)
+    state.base_orientation = FACING_Y  # forwards is now y
+    assert value(REWARDS, "forward_velocity_error") == pytest.approx(0.6)
+
+
+def test_roll_and_pitch_are_the_first_two_angles(state: RobotState, value: Value) -> None:
+    state.base_euler = (0.1, -0.2, 3.0)
+    assert value(OBSERVATIONS, "base_roll_pitch") == (0.1, -0.2)
+
+
+def test_a_joint_has_a_direction_and_a_bound(env: TaskEnv, state: RobotState, value: Value) -> None:
+    name = env.robot.joint_names[0]
+    state.joint_positions = np.zeros(len(env.robot.joints))
+    state.joint_positions[0] = math.pi / 6
+    direction = value(OBSERVATIONS, "joint_direction", joint=name, factor=2.0)
+    assert direction == pytest.approx((0.5, math.sin(math.pi / 3)))
+    assert value(TERMINATIONS, "joint_beyond", joint=name, limit=0.5)
+    assert not value(TERMINATIONS, "joint_beyond", joint=name, limit=0.6)
+
+
+def test_a_target_to_the_left_is_at_a_quarter(state: RobotState, value: Value) -> None:
+    state.base_euler = (0.0, 0.0, 0.0)
+    x, y = centroid(state)
+    heading = value(OBSERVATIONS, "target_heading", target=[x, y + 3.0])
+    assert heading == pytest.approx((1.0, 0.0), abs=1e-9)
+
+
+def test_torques_beyond_a_share_of_their_limit_count(
+    env: TaskEnv, state: RobotState, value: Value
+) -> None:
+    (actuator,) = env.robot.actuators
+    limits = actuator.effort_limit.copy()
+    actuator.effort_limit[:] = 100.0
+    actuator.torques[:] = [95.0, -99.0, *[10.0] * (len(limits) - 2)]
+    excess = value(REWARDS, "torque_limit_excess", soft=0.9)
+    actuator.effort_limit[:] = limits
+    assert excess == pytest.approx(0.05 + 0.09)
