@@ -51,7 +51,7 @@ def test_the_memory_of_a_recurrent_policy_is_described(start: Start, policies: P
         (["cartpole"], 15),
         pytest.param(
             ["cartpole", "counter", "looker"],
-            300,
+            100,
             marks=[pytest.mark.slow, pytest.mark.timeout(1800)],
         ),
     ],
