@@ -17,6 +17,7 @@ from stable_baselines3.her import HerReplayBuffer
 from roboyard.agents.backends import set_up_learner
 from roboyard.agents.factory import build_agent
 from roboyard.agents.fast import Lanes, ParallelLearner
+from roboyard.config.agents import CustomAgent
 from roboyard.config.schema import ExperimentConfig
 from roboyard.seeds import derive_seeds
 from roboyard.storage.run_directory import RunDirectory
@@ -150,7 +151,7 @@ def open_session(
     """
     with contextlib.ExitStack() as stack:
         seed_everything(derive_seeds(config.seed, "training", 1)[0])
-        venv = _open_envs(config, stack)
+        venv = _open_envs(config, stack, extra)
         algorithm = _build_algorithm(config, venv)
         records = Records.open(config, custody.run)
         stack.callback(records.close)
@@ -192,10 +193,19 @@ def make_parts(
     }
 
 
-def _open_envs(config: ExperimentConfig, stack: contextlib.ExitStack) -> VecEnv:
-    venv = make_training_envs(config)
+def _open_envs(
+    config: ExperimentConfig, stack: contextlib.ExitStack, extra: Sequence[BaseCallback]
+) -> VecEnv:
+    venv = make_training_envs(config, "all" if _wants_all_infos(config, extra) else "ends")
     stack.callback(_close_quietly, venv)
     return venv
+
+
+def _wants_all_infos(config: ExperimentConfig, extra: Sequence[BaseCallback]) -> bool:
+    """Return whether something may read the infos of every step: the user's code, or hindsight."""
+    strangers = [c for c in extra if not type(c).__module__.startswith("roboyard.")]
+    has_her = getattr(config.agent, "her", None) is not None
+    return bool(config.callbacks or strangers or has_her or isinstance(config.agent, CustomAgent))
 
 
 def _build_algorithm(config: ExperimentConfig, venv: VecEnv) -> BaseAlgorithm:

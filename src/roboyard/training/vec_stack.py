@@ -7,6 +7,7 @@ from typing import TypeVar
 from stable_baselines3.common.vec_env import VecEnv, VecEnvWrapper, VecMonitor, VecNormalize
 
 from roboyard.config.schema import ExperimentConfig
+from roboyard.envs.shared import InfoMode
 from roboyard.envs.vector import make_vec_env
 from roboyard.seeds import derive_seeds
 from roboyard.training.checked_envs import CheckedVecEnv
@@ -14,11 +15,16 @@ from roboyard.training.checked_envs import CheckedVecEnv
 W = TypeVar("W", bound=VecEnvWrapper)
 
 
-def make_training_envs(config: ExperimentConfig) -> VecEnv:
+def make_training_envs(config: ExperimentConfig, infos: InfoMode = "all") -> VecEnv:
     """Build the environments that a run trains in.
 
     The order is environments, check for NaN, monitor, normaliser: the monitor reports the
     environment's own rewards, not the scaled ones.
+
+    Args:
+        config: The run's config.
+        infos: Which infos worker processes hand over; those of episode ends are all that
+            algorithms and Roboyard's own callbacks read.
 
     Raises:
         ConfigError: The environment does not exist or cannot be built as asked.
@@ -26,7 +32,12 @@ def make_training_envs(config: ExperimentConfig) -> VecEnv:
     env = config.env
     seeds = derive_seeds(config.seed, "envs", env.num_envs)
     venv = make_vec_env(
-        env, num_envs=env.num_envs, seeds=seeds, workers=env.workers, resumable=True
+        env,
+        num_envs=env.num_envs,
+        seeds=seeds,
+        workers=env.workers,
+        infos=infos,
+        resumable=True,
     )
     venv = VecMonitor(CheckedVecEnv(venv) if config.train.check_nan else venv)
     normalize = env.normalize
