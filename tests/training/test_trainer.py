@@ -64,6 +64,7 @@ def test_a_run_directory_holds_everything(finished: RunDirectory) -> None:
         "lease.json",
         ".lease.json.lock",
         "final_evaluation.json",
+        "results",
     }
     assert {path.name for path in finished.path.iterdir()} == expected
     status = finished.read_status()
