@@ -131,6 +131,6 @@ def test_tasks_whose_contacts_the_engine_loses_are_continued_exactly(
 
 @pytest.mark.slow
 def test_hindsight_on_an_arm_is_continued_exactly(tmp_path: Path) -> None:
-    reach = ("env.id=panda-reach", "env.normalize.observations=false", *ONE_ENV)
+    reach = ("env.id=panda-reach", "env.max_episode_steps=15", *ONE_ENV)
     hindsight = {"goals_per_transition": 2}
     assert_killed_equals_whole(tmp_path, "SAC", reach, her=hindsight)

@@ -226,3 +226,11 @@ class TestRandomisedWalking(EnvConformance):
 
     config = EnvConfig(id="a1-velocity-random")
     steps = 25
+
+
+def test_whatever_is_drawn_the_robot_stays_possible() -> None:
+    env = TaskEnv("a1-velocity-random")
+    env.reset(seed=0)
+    for _ in range(300):
+        env.reset()
+    env.close()
