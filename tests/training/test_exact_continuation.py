@@ -125,7 +125,7 @@ def test_schedules_keep_their_denominator(tmp_path: Path) -> None:
 def test_tasks_whose_contacts_the_engine_loses_are_continued_exactly(
     tmp_path: Path, task: str
 ) -> None:
-    short = (f"env.id={task}", "env.max_episode_steps=60", "env.workers=2")
+    short = (f"env.id={task}", "env.max_episode_steps=40")
     assert_killed_equals_whole(tmp_path, "PPO", short)
 
 

@@ -54,7 +54,7 @@ def make_case(name: str, total_steps: int | None = None) -> ExperimentConfig:
                 "id": environment,
                 "num_envs": 2,
                 "workers": 2 if algorithm == "PPO" else 0,
-                "max_episode_steps": 120,
+                "max_episode_steps": 60,
                 "normalize": {"observations": environment not in GOALS},
             },
             "agent": agent.model_dump(mode="json"),
