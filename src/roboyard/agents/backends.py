@@ -76,4 +76,6 @@ def has_accelerator(config: AgentBase) -> bool:
         return bool(torch.cuda.is_available())
     plugins = {entry.name for entry in entry_points(group="jax_plugins")}
     installed = any("cuda" in name or "rocm" in name for name in plugins)
-    return installed and any(Path(node).exists() for node in ("/dev/nvidia0", "/dev/kfd"))
+    return installed and any(
+        next(Path("/dev").glob(pattern), None) for pattern in ("nvidia[0-9]*", "kfd")
+    )

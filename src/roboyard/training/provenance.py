@@ -21,6 +21,7 @@ _LIBRARIES = (
     "stable-baselines3",
     "sb3-contrib",
     "torch",
+    "jax",
     "numpy",
     "gymnasium",
     "pybullet",

@@ -18,6 +18,8 @@ from roboyard.testing.fake_envs import FORCE, GOAL, MIXED, VECTOR, FakeEnv
 NOISE = 0.3
 """What every draw from a standard normal gives here."""
 GSDE = {"use_sde": True}
+AT_ONCE = {"TD3": {"target_policy_noise": 0.0, "policy_delay": 1}, "CrossQ": {"policy_delay": 1}}
+"""Settings with which the first gradient step moves the actor too."""
 LAYERS = {"layer_norm": True, "activation": "elu", "init": "orthogonal"}
 CAREFUL = {
     "clip_range_vf": 0.1,
@@ -67,6 +69,9 @@ def assert_alike(name, **sections):
     assert first.keys() == second.keys()
     for key, value in second.items():
         torch.testing.assert_close(first[key], value, rtol=2e-3, atol=2e-5, msg=key)
+    statistics = dict(theirs.policy.named_buffers())
+    for key, value in ours.policy.named_buffers():
+        torch.testing.assert_close(value, statistics[key], rtol=1e-4, atol=1e-6, msg=key)
     logged = theirs.logger.name_to_value
     assert ours.logger.name_to_value.keys() == logged.keys()
     for key, value in logged.items():
@@ -85,14 +90,13 @@ def test_sac_learns_what_torch_learns():
 @pytest.mark.slow
 @pytest.mark.parametrize("name", JAX_ALGORITHMS)
 def test_every_algorithm_learns_what_torch_learns(name):
-    smooth = {"target_policy_noise": 0.0, "policy_delay": 1} if name == "TD3" else {}
-    assert_alike(name, hyperparameters=smooth)
+    assert_alike(name, hyperparameters=AT_ONCE.get(name, {}))
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["SAC", "TQC", "CrossQ"])
 def test_state_dependent_exploration_learns_what_torch_learns(name):
-    assert_alike(name, hyperparameters=GSDE)
+    assert_alike(name, hyperparameters=GSDE | AT_ONCE.get(name, {}))
 
 
 @pytest.mark.slow
@@ -143,7 +147,8 @@ def test_ppo_stops_an_update_where_torch_stops_it():
 
 @pytest.mark.slow
 def test_hindsight_gives_each_minibatch_its_share_of_goals():
-    goals = {"her": {"goals_per_transition": 1}, "hyperparameters": {"gradient_steps": 3}}
+    late = {"gradient_steps": 3, "learning_starts": 30}
+    goals = {"her": {"goals_per_transition": 1}, "hyperparameters": late}
     env = DummyVecEnv([lambda: FakeEnv(GOAL, FORCE)])
     agent = build_agent(small_agent("SAC", backend="jax", **goals), env, seed=0)
     agent.learn(40)

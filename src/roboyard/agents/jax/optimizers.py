@@ -59,7 +59,8 @@ class Adam:
 
     def read(self) -> Moments:
         """Return a copy of the torch optimiser's memory."""
-        states = {name: self.optimizer.state[tensor] for name, tensor in self._tensors.items()}
+        known = self.optimizer.state  # empty before the first step
+        states = {name: known.get(tensor, {}) for name, tensor in self._tensors.items()}
         counts = [int(state["step"]) for state in states.values() if state]
         return Moments(
             np.int32(counts[0] if counts else 0),  # type: ignore[arg-type]
@@ -68,7 +69,9 @@ class Adam:
         )
 
     def write(self, moments: Moments) -> None:
-        """Put a memory into the torch optimiser."""
+        """Put a memory into the torch optimiser, which has none before its first step."""
+        if not moments.steps:
+            return
         for name, tensor in self._tensors.items():
             self.optimizer.state[tensor] = {
                 "step": torch.tensor(float(moments.steps), dtype=torch.float32),

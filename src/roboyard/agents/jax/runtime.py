@@ -11,12 +11,14 @@ from jax.extend.backend import clear_backends
 
 from roboyard.errors import ConfigError
 
-_started: list[int] = []
-"""Threads that this process's XLA client was started with, once it was."""
+_PLATFORMS: str | None = os.environ.get("JAX_PLATFORMS")
+"""The user's choice, which stands."""
+_started: list[tuple[int, bool]] = []
+"""How this process's XLA client was started, once it was: threads, and with an accelerator."""
 
 
 def start(threads: int, accelerator: bool) -> jax.Device:
-    """Start XLA, or start it again with another number of threads.
+    """Start XLA, or start it again if something else is wanted now.
 
     XLA reads the number from the environment when its CPU client is made, and never again. It
     splits sums by it, so exact continuation needs the same number. Arrays made before a second
@@ -32,11 +34,13 @@ def start(threads: int, accelerator: bool) -> jax.Device:
     Raises:
         ConfigError: An accelerator is asked for and JAX finds none.
     """
-    if _started and _started != [threads]:
+    wanted = (threads, accelerator)
+    if _started and _started != [wanted]:
         clear_backends()  # type: ignore[no-untyped-call]
-    if not (accelerator or _started or "JAX_PLATFORMS" in os.environ):
-        # Leaves an accelerator's memory alone.
-        jax.config.update("jax_platforms", "cpu")  # type: ignore[no-untyped-call]
+    _started[:] = [wanted]
+    # Without need, an accelerator's memory is left alone.
+    platforms = _PLATFORMS or (None if accelerator else "cpu")
+    jax.config.update("jax_platforms", platforms)  # type: ignore[no-untyped-call]
     with _environment(threads):
         try:
             device: jax.Device = jax.devices("gpu" if accelerator else "cpu")[0]
@@ -45,7 +49,6 @@ def start(threads: int, accelerator: bool) -> jax.Device:
                 f"train.device is 'cuda', but JAX finds no such device here ({error}). Use 'cpu', "
                 "or install JAX's plugin for it: pip install 'jax[cuda12]'."
             ) from error
-    _started[:] = [threads]
     return device
 
 
