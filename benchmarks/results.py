@@ -15,6 +15,7 @@ from pathlib import Path
 
 import roboyard
 from roboyard.config.load import load
+from roboyard.evaluation.result import EvaluationResult
 
 
 def row(path: Path, seed: int, store: str, threads: int) -> str:
@@ -27,8 +28,17 @@ def row(path: Path, seed: int, store: str, threads: int) -> str:
     measured = result.evaluation
     return (
         f"| `{path.name}` | {config.agent.algorithm} | {seed} | {result.steps:,} | "
-        f"{measured.mean:.1f} ± {measured.std:.1f} | {min(measured.returns):.0f} | {minutes:.1f} |"
+        f"{measured.mean:.1f} ± {measured.std:.1f} | {min(measured.returns):.0f} | "
+        f"{', '.join(others(measured))} | {minutes:.1f} |"
     )
+
+
+def others(measured: EvaluationResult) -> list[str]:
+    """Return what the task reports beside the return."""
+    found = [f"{name} {value:.3g}" for name, value in measured.mean_metrics.items()]
+    if measured.success_rate is not None:
+        found.insert(0, f"success {measured.success_rate:.0%}")
+    return found
 
 
 def main() -> None:
@@ -37,8 +47,8 @@ def main() -> None:
     parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2])
     parser.add_argument("--threads", type=int, default=1)
     arguments = parser.parse_args()
-    print("| config | algorithm | seed | steps | return | worst episode | minutes |")
-    print("|---|---|---|---|---|---|---|", flush=True)
+    print("| config | algorithm | seed | steps | return | worst episode | also | minutes |")
+    print("|---|---|---|---|---|---|---|---|", flush=True)
     with tempfile.TemporaryDirectory() as store:
         for path in arguments.configs:
             for seed in arguments.seeds:
