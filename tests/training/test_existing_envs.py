@@ -9,6 +9,8 @@ import pytest
 from test_exact_continuation import assert_killed_equals_whole
 from training_runs import tiny_config, train
 
+from roboyard.errors import ConfigError
+
 HER = {"her": {"goals_per_transition": 4}}
 NOT_SCALED = ("env.normalize.rewards=false",)
 
@@ -39,6 +41,14 @@ def test_an_environment_trains_from_its_id(
     assert (result.run_dir / "policy" / "best.zip").is_file()
     if agent:
         assert 0.0 <= row["success_rate"] <= 1.0
+
+
+def test_hindsight_before_the_first_episode_is_over_is_refused_with_what_to_do(
+    tmp_path: Path,
+) -> None:
+    config = tiny_config(tmp_path, "SAC", ("env.id=panda-reach", *NOT_SCALED), **HER)
+    with pytest.raises(ConfigError, match=r"learning_starts is too small.*times the 2 copies"):
+        train(config)
 
 
 @pytest.mark.slow

@@ -11,7 +11,7 @@ from stable_baselines3.common.callbacks import BaseCallback
 
 from roboyard.config.load import to_yaml
 from roboyard.config.schema import ExperimentConfig
-from roboyard.errors import RoboyardError, StorageError, TrainingError
+from roboyard.errors import ConfigError, RoboyardError, StorageError, TrainingError
 from roboyard.storage import atomic
 from roboyard.storage.lease import LeaseLostError
 from roboyard.storage.run_directory import RunDirectory
@@ -175,6 +175,10 @@ class _Interrupts(RunCallback):
             self._request.request("interrupted", self._request.notice)
 
 
+_NO_EPISODE = "sample before the end of the first episode"
+"""What SB3 says when it is to learn from an episode that is not over."""
+
+
 def learn(session: Session) -> None:
     """Run the algorithm's loop to its end or to a boundary at which to stop.
 
@@ -190,6 +194,14 @@ def learn(session: Session) -> None:
     except ValueError as error:
         diagnosis.check_parameters(algorithm)  # torch refuses NaN without saying whence
         raise TrainingError(f"training failed at step {session.step}: {error}") from error
+    except RuntimeError as error:
+        if _NO_EPISODE not in str(error):
+            raise
+        raise ConfigError(
+            "agent.hyperparameters.learning_starts is too small: hindsight experience replay needs "
+            "a whole episode before the first update. Set it to more than the longest episode's "
+            f"control steps times the {session.config.env.num_envs} copies (env.num_envs)."
+        ) from error
     except (EOFError, ConnectionError) as error:
         raise TrainingError(
             f"a worker process died at step {session.step} ({type(error).__name__}); its own "
