@@ -16,12 +16,16 @@ PICTURES = gymnasium.spaces.Box(0, 255, (64, 64, 3), np.uint8)
 MIXED = gymnasium.spaces.Dict({"camera": PICTURES, "joints": NUMBERS})
 
 
-def config(width=64, **sections):
+def config(width=64, algorithm="PPO", backend="torch", **sections):
     return load(
         {
             "name": "x",
             "env": {"id": "roboyard/SimpleRobot-v0", **sections.pop("env", {})},
-            "agent": {"algorithm": "PPO", "network": {"actor": [width], "critic": [width]}},
+            "agent": {
+                "algorithm": algorithm,
+                "backend": backend,
+                "network": {"actor": [width], "critic": [width]},
+            },
             "train": {"total_steps": 1000, **sections.pop("train", {})},
         }
     )
@@ -40,6 +44,19 @@ def config(width=64, **sections):
 def test_auto_takes_the_accelerator_only_for_what_gains(monkeypatch, width, space, device, reason):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     chosen = choose_device(config(width), space)
+    assert chosen.device == device
+    assert reason in chosen.reason
+
+
+@pytest.mark.parametrize(
+    ("algorithm", "device", "reason"),
+    [("PPO", "cuda", "a whole update is one call"), ("SAC", "cpu", "so small that copying")],
+)
+def test_compiled_updates_go_to_the_accelerator_where_one_call_takes_them_all(
+    monkeypatch, algorithm, device, reason
+):
+    monkeypatch.setattr("roboyard.training.device.has_accelerator", lambda _: True)
+    chosen = choose_device(config(256, algorithm, "jax"), NUMBERS)
     assert chosen.device == device
     assert reason in chosen.reason
 

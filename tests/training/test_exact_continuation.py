@@ -58,6 +58,28 @@ def test_ppo_with_worker_processes_killed_equals_the_uninterrupted_run(tmp_path:
     assert_killed_equals_whole(tmp_path, "PPO", ("env.workers=2",), kills=(70,))
 
 
+def test_a_run_moves_exactly_to_a_machine_that_takes_other_numbers_of_workers(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    here = tiny_config(tmp_path)
+    there = tiny_config(tmp_path, overrides=("env.workers=2",))
+    whole = train(here, run_id="whole").run_dir
+    kill_at(there, "moved", 70)
+    moved = train(here, resume_from=run_path(here, "moved")).run_dir
+    assert fingerprint(moved) == fingerprint(whole)
+    assert "bit for bit" not in caplog.text
+
+
+def test_a_run_moves_to_other_threads_and_says_that_it_rounds_differently(tmp_path: Path) -> None:
+    here = tiny_config(tmp_path, overrides=("train.threads=1",))
+    there = tiny_config(tmp_path, overrides=("train.threads=2",))
+    kill_at(there, "moved", 70)
+    moved = train(here, resume_from=run_path(here, "moved"))
+    assert (moved.state, moved.steps) == ("finished", 192)
+    said = (moved.run_dir / "train.log").read_text()
+    assert "train.threads (2 in the run, 1 now): numbers round differently from here on" in said
+
+
 def test_killed_inside_a_checkpoint_write_equals_the_uninterrupted_run(tmp_path: Path) -> None:
     assert_killed_equals_whole(tmp_path, "PPO", kills=(-100, 150))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -14,8 +15,11 @@ from roboyard.storage.base import NotFoundError, join_key
 from roboyard.storage.run_directory import RunDirectory
 from roboyard.training.custody import CONFIG_FILE, local_folder, no_run
 
+_LOG = logging.getLogger(__name__)
+
 CHANGEABLE = (
     "store",
+    "env.workers",
     "train.total_steps",
     "checkpoint",
     "preemption",
@@ -26,6 +30,8 @@ CHANGEABLE = (
     "video",
 )
 """Keys that a continued run may change: none of them alters what is learnt up to a step."""
+ROUNDING = ("train.device", "train.threads")
+"""Keys that it may change, too, because another machine may want it, but not bit for bit."""
 
 
 def newest_run(config: ExperimentConfig) -> str:
@@ -84,24 +90,31 @@ def load_run_config(run: RunDirectory) -> ExperimentConfig:
 def check_continues(run: RunDirectory, config: ExperimentConfig) -> ExperimentConfig:
     """Compare a config with the one that the run was started with, and return that.
 
+    What makes the continuation inexact is allowed, and said in the log.
+
     Raises:
         ConfigError: A key differs that a continued run may not change; all are named.
     """
     started_with = load_run_config(run)
     old, new = (dict(_flat(to_dict(each))) for each in (started_with, config))
-    differing = sorted(
-        key
-        for key in old.keys() | new.keys()
+    changes = {
+        key: f"{key} ({old.get(key)!r} in the run, {new.get(key)!r} now)"
+        for key in sorted(old.keys() | new.keys())
         if old.get(key) != new.get(key) and not _changeable(key)
-    )
+    }
+    differing = [text for key, text in changes.items() if key not in ROUNDING]
     if differing:
-        listed = ", ".join(
-            f"{key} ({old.get(key)!r} in the run, {new.get(key)!r} now)" for key in differing
-        )
+        listed = ", ".join(differing)
         raise ConfigError(
             f"this config cannot continue the run '{run.path}': {listed} differ. "
             "Undo the change, or start a new run without --resume. "
-            f"A continued run may change only: {', '.join(CHANGEABLE)}."
+            f"A continued run may change only: {', '.join((*CHANGEABLE, *ROUNDING))}."
+        )
+    if changes:
+        _LOG.warning(
+            "%s: numbers round differently from here on, so the run goes on, but not bit for bit "
+            "as it would have.",
+            ", ".join(changes.values()),
         )
     before, now = started_with.train.total_steps, config.train.total_steps
     if now < before:
@@ -114,8 +127,8 @@ def check_continues(run: RunDirectory, config: ExperimentConfig) -> ExperimentCo
 
 def has_ended(run: RunDirectory, started_with: ExperimentConfig, config: ExperimentConfig) -> bool:
     """Return whether a run came to its end, and this config asks for no more of it."""
-    asks_for_more = (started_with.train, started_with.early_stop) != (
-        config.train,
+    asks_for_more = (started_with.train.total_steps, started_with.early_stop) != (
+        config.train.total_steps,
         config.early_stop,
     )
     return run.read_status().state == "finished" and not asks_for_more

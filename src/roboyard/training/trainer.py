@@ -93,8 +93,11 @@ class Trainer:
 
     def _drive(self, custody: Custody) -> TrainResult:
         run, stop = custody.run, StopRequest()
-        self._check(run)
-        with logged_to(run.log_file), self._watched(stop), _failure_recorded(run):
+        with contextlib.ExitStack() as stack:
+            stack.enter_context(logged_to(run.log_file))
+            self._check(run)  # a config that does not continue the run is no failure of the run
+            stack.enter_context(self._watched(stop))
+            stack.enter_context(_failure_recorded(run))
             callbacks = (_Interrupts(stop), *self._callbacks, *self._shown(), *follow_supervisor())
             with open_session(self._config, custody, stop, callbacks) as session:
                 start = self._prepare(session)
