@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import resource
 import statistics
 import subprocess
 import sys
@@ -148,24 +149,30 @@ class Peer:
         return command
 
 
+def children_cpu():
+    """Return the CPU time of all ended child processes and theirs [s]."""
+    usage = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return usage.ru_utime + usage.ru_stime
+
+
 def run(candidate):
-    """Return (learn-phase steps/s, whole-process steps/s)."""
+    """Return (learn-phase steps/s, whole-process steps/s, CPU of all its processes [us/step])."""
     # What is set for this process must not decide how many threads theirs or ours take.
     unset = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
     environment = {key: value for key, value in os.environ.items() if key not in unset}
     with tempfile.TemporaryDirectory() as scratch:
         command = [sys.executable, "-W", "ignore", "-c", HOOK]
         command += candidate.command(Path(scratch))
-        start = time.perf_counter()
+        start, cpu = time.perf_counter(), children_cpu()
         done = subprocess.run(
             command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False
         )
-        whole = time.perf_counter() - start
+        whole, cpu = time.perf_counter() - start, children_cpu() - cpu
     marks = [line.split() for line in done.stderr.splitlines() if line.startswith("LEARNT ")]
     if done.returncode or not marks:
         sys.exit(f"{candidate.name} failed:\n{done.stdout[-2000:]}\n{done.stderr[-4000:]}")
     _, steps, seconds = marks[-1]
-    return float(steps) / float(seconds), float(steps) / whole
+    return float(steps) / float(seconds), float(steps) / whole, cpu / float(steps) * 1e6
 
 
 def measure(options):
@@ -177,7 +184,7 @@ def measure(options):
     for number in range(options.rounds):
         for candidate in (*best, *ours):
             results[candidate.name].append(run(candidate))
-            rate, whole = results[candidate.name][-1]
+            rate, whole, _ = results[candidate.name][-1]
             text = (
                 f"round {number + 1}, {candidate.name}: {rate:.0f} steps/s, {whole:.0f} with start"
             )
@@ -211,11 +218,12 @@ def main():
         ratios = "-"
         if name in ours:
             pairs = zip(rates, peer, strict=True)
-            ratios = spread([rate / other for (rate, _), (other, _) in pairs])
-        learn, whole = (statistics.median(column) for column in zip(*rates, strict=True))
-        rows.append([name, len(rates), f"{learn:.0f}", f"{whole:.0f}", ratios])
+            ratios = spread([rate / other for (rate, *_), (other, *_) in pairs])
+        medians = [f"{statistics.median(column):.0f}" for column in zip(*rates, strict=True)]
+        rows.append([name, len(rates), *medians, ratios])
     print(f"{options.algorithm} {options.task}-run, {options.steps} steps\n{description}\n")
-    print(table(["", "rounds", "steps/s", "with start", "times best peer"], rows))
+    header = ["", "rounds", "steps/s", "with start", "CPU with start [us/step]"]
+    print(table([*header, "times best peer"], rows))
 
 
 if __name__ == "__main__":
