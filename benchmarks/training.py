@@ -7,8 +7,9 @@
 The peer is ``python -m rl_zoo3.train`` on pybullet_envs_gymnasium with the zoo's tuned
 hyperparameters; ours is ``roboyard train`` with the same ones. Both run as commands of their own,
 in turn, without evaluation, checkpoints on the way or video. Timed is the algorithm's ``learn``,
-in both through the same hook; the whole process is printed beside it. In the first round every
-``--vec-env`` and thread setting of the peer runs, in the others only its best.
+in both through the same hook; beside it are printed the whole process, and the CPU time of
+``learn`` in all processes. In the first round every ``--vec-env`` and thread setting of the peer
+runs, in the others only its best.
 
 The zoo waits 10,000 steps before SAC and TD3 learn, 1 % of the run; here both wait ``--warmup``.
 Its SAC keeps gSDE positive with ``expln`` where ours takes ``exp``, which costs the same.
@@ -18,7 +19,6 @@ from __future__ import annotations
 
 import argparse
 import os
-import resource
 import statistics
 import subprocess
 import sys
@@ -38,14 +38,19 @@ PEER_ENVS = {
 }
 HOOK = """
 import importlib, runpy, sys, time
+import psutil
 from stable_baselines3.common.off_policy_algorithm import OffPolicyAlgorithm
 from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
+def cpu():
+    own = psutil.Process()
+    times = [process.cpu_times() for process in (own, *own.children(recursive=True))]
+    return sum(each.user + each.system for each in times)
 for cls in (OnPolicyAlgorithm, OffPolicyAlgorithm):
     def learn(self, *args, _learn=cls.learn, **kwargs):
-        start = time.perf_counter()
+        start, spent = time.perf_counter(), cpu()
         result = _learn(self, *args, **kwargs)
-        seconds = time.perf_counter() - start
-        print("LEARNT", self.num_timesteps, seconds, file=sys.stderr, flush=True)
+        seconds, spent = time.perf_counter() - start, cpu() - spent
+        print("LEARNT", self.num_timesteps, seconds, spent, file=sys.stderr, flush=True)
         return result
     cls.learn = learn
 sys.argv = sys.argv[1:]
@@ -149,30 +154,24 @@ class Peer:
         return command
 
 
-def children_cpu():
-    """Return the CPU time of all ended child processes and theirs [s]."""
-    usage = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return usage.ru_utime + usage.ru_stime
-
-
 def run(candidate):
-    """Return (learn-phase steps/s, whole-process steps/s, CPU of all its processes [us/step])."""
+    """Return steps/s while learning, the same of the whole process, and CPU time [us/step]."""
     # What is set for this process must not decide how many threads theirs or ours take.
     unset = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
     environment = {key: value for key, value in os.environ.items() if key not in unset}
     with tempfile.TemporaryDirectory() as scratch:
         command = [sys.executable, "-W", "ignore", "-c", HOOK]
         command += candidate.command(Path(scratch))
-        start, cpu = time.perf_counter(), children_cpu()
+        start = time.perf_counter()
         done = subprocess.run(
             command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False
         )
-        whole, cpu = time.perf_counter() - start, children_cpu() - cpu
+        whole = time.perf_counter() - start
     marks = [line.split() for line in done.stderr.splitlines() if line.startswith("LEARNT ")]
     if done.returncode or not marks:
         sys.exit(f"{candidate.name} failed:\n{done.stdout[-2000:]}\n{done.stderr[-4000:]}")
-    _, steps, seconds = marks[-1]
-    return float(steps) / float(seconds), float(steps) / whole, cpu / float(steps) * 1e6
+    steps, seconds, cpu = map(float, marks[-1][1:])
+    return steps / seconds, steps / whole, cpu / steps * 1e6
 
 
 def measure(options):
@@ -222,7 +221,7 @@ def main():
         medians = [f"{statistics.median(column):.0f}" for column in zip(*rates, strict=True)]
         rows.append([name, len(rates), *medians, ratios])
     print(f"{options.algorithm} {options.task}-run, {options.steps} steps\n{description}\n")
-    header = ["", "rounds", "steps/s", "with start", "CPU with start [us/step]"]
+    header = ["", "rounds", "steps/s", "with start", "CPU of learn [us/step]"]
     print(table([*header, "times best peer"], rows))
 
 
