@@ -91,7 +91,13 @@ class SeededEpisodes(gymnasium.Wrapper[object, object, object, object]):
                 self._total,
                 self._length,
                 None if success is None else bool(success),
-                {str(k): float(v) for k, v in info.get("episode_metrics", {}).items()},
+                _numbers(info.get("episode_metrics")),
             )
             info = {**info, RECORD_KEY: record}
         return observation, reward, terminated, truncated, info
+
+
+def _numbers(found: object) -> dict[str, float]:
+    """Return the numbers of a mapping; another environment may put anything there."""
+    rows = found.items() if isinstance(found, Mapping) else ()
+    return {str(name): float(value) for name, value in rows if isinstance(value, int | float)}

@@ -243,7 +243,8 @@ def joint_offsets(context: EventContext, offset: Distribution) -> Drawings:
     """Let the encoders of actuated joints show a wrong zero [rad] or [m].
 
     An encoder that shows ``d`` where the joint is at 0 makes position control hold the joint at
-    ``target - d``; observations of relative joint positions show ``d`` more than there is.
+    ``target - d``; observations of relative joint positions show ``d`` more than there is. What a
+    ``cartesian`` actuator aims at does not change.
     """
     drawn: list[float] = []
     state = context.state
