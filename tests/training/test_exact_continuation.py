@@ -148,7 +148,17 @@ def test_tasks_whose_contacts_the_engine_loses_are_continued_exactly(
     tmp_path: Path, task: str
 ) -> None:
     short = (f"env.id={task}", "env.max_episode_steps=40")
-    assert_killed_equals_whole(tmp_path, "PPO", short)
+    config = tiny_config(tmp_path, "PPO", short)
+    whole = train(config, run_id="whole").run_dir
+    kill_at(config, "killed", 70)
+    killed = train(config, resume_from=run_path(config, "killed")).run_dir
+    # The engine's own bytes may differ in contacts that repeating brought back by another way.
+    ends = [
+        {name: value for name, value in fingerprint(run).items() if "environments" not in name}
+        for run in (killed, whole)
+    ]
+    assert ends[0] == ends[1]
+    assert rows(killed / "evaluations.jsonl") == rows(whole / "evaluations.jsonl")
 
 
 @pytest.mark.slow
