@@ -26,6 +26,7 @@ def assert_killed_equals_whole(
     algorithm: str,
     overrides: tuple[str, ...] = (),
     kills: tuple[int, ...] = (70, 150),
+    without: tuple[str, ...] = (),
     **agent: object,
 ) -> None:
     config = tiny_config(tmp_path, algorithm, overrides, **agent)
@@ -33,9 +34,14 @@ def assert_killed_equals_whole(
     for count, step in enumerate(kills):
         kill_at(config, "killed", step, resume=count > 0)
     killed = train(config, resume_from=run_path(config, "killed")).run_dir
-    assert fingerprint(killed) == fingerprint(whole)
+    assert compared(killed, without) == compared(whole, without)
     for name in ("metrics.jsonl", "evaluations.jsonl"):
         assert rows(killed / name) == rows(whole / name)
+
+
+def compared(run: Path, without: tuple[str, ...]) -> dict[str, str]:
+    ends = fingerprint(run).items()
+    return {name: value for name, value in ends if name.partition("/")[0] not in without}
 
 
 def test_ppo_killed_twice_equals_the_uninterrupted_run(tmp_path: Path) -> None:
@@ -147,18 +153,10 @@ def test_schedules_keep_their_denominator(tmp_path: Path) -> None:
 def test_tasks_whose_contacts_the_engine_loses_are_continued_exactly(
     tmp_path: Path, task: str
 ) -> None:
+    # Repeating an episode brings the same contacts back by another way: what the engine does with
+    # them is the same (env_conformance checks it), but its own bytes are not.
     short = (f"env.id={task}", "env.max_episode_steps=40")
-    config = tiny_config(tmp_path, "PPO", short)
-    whole = train(config, run_id="whole").run_dir
-    kill_at(config, "killed", 70)
-    killed = train(config, resume_from=run_path(config, "killed")).run_dir
-    # The engine's own bytes may differ in contacts that repeating brought back by another way.
-    ends = [
-        {name: value for name, value in fingerprint(run).items() if "environments" not in name}
-        for run in (killed, whole)
-    ]
-    assert ends[0] == ends[1]
-    assert rows(killed / "evaluations.jsonl") == rows(whole / "evaluations.jsonl")
+    assert_killed_equals_whole(tmp_path, "PPO", short, without=("environments.npz",))
 
 
 @pytest.mark.slow
