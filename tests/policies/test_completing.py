@@ -163,6 +163,7 @@ def test_entries_that_belong_to_a_joint_bear_its_name():
     units = {entry.name: entry.unit for entry in contract.observations[""]}
     assert units["joints.FR_hip_joint"] == "rad"
     assert units["joint_speeds.FR_hip_joint"] == "20 rad/s", "the task scales it by 0.05"
+    assert (units["command.forward"], units["command.turning"]) == ("m/s", "rad/s")
 
 
 def test_a_bundle_lists_what_a_controller_of_the_robot_needs(bundle_path):

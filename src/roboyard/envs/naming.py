@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from roboyard.envs.terms.binding import BoundTerm
-from roboyard.envs.terms.observing import Entry
+from roboyard.envs.terms.observing import Entry, scaled_unit
 from roboyard.envs.terms.selections import Selection, resolve
 from roboyard.robots import Robot
 
@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from roboyard.envs.task_env import TaskEnv
 
 _PAIRS = ("position", "velocity")
+_OF_ACTIONS = ("last_action", "previous_action")
+"""Terms with one value for each entry of the action."""
 
 
 def named_entries(env: TaskEnv) -> dict[str, list[Entry]]:
@@ -23,13 +25,27 @@ def named_entries(env: TaskEnv) -> dict[str, list[Entry]]:
         names = [entry.name.partition(".")[0] for entry in entries]
         for term in env.observations.terms:
             where = [index for index, name in enumerate(names) if name == term.name]
-            labels = _labels(env, term, len(where))
-            if not labels:
-                continue
-            for index, label in zip(where, labels, strict=True):
+            labels, units = _labels(env, term, len(where)), _units(env, term, len(where))
+            for index, label in zip(where, labels, strict=bool(labels)):
                 entries[index] = Entry(f"{term.name}.{label}", entries[index].unit)
+            for index, unit in zip(where, units, strict=bool(units)):
+                entries[index] = Entry(entries[index].name, unit)
         named[group] = entries
     return named
+
+
+def _units(env: TaskEnv, term: BoundTerm, size: int) -> list[str]:
+    """Return the units of a commanded term's values: those of its command."""
+    if term.info.unit:
+        return []
+    scale = env.task.observations[term.name].scale
+    for command in env.commands.terms:
+        if command.name == term.params.get("name"):
+            units = command.info.unit.split(", ")
+            return [
+                scaled_unit(unit, scale) for unit in (units if len(units) > 1 else units * size)
+            ]
+    return []
 
 
 def _labels(env: TaskEnv, term: BoundTerm, size: int) -> list[str]:
@@ -53,7 +69,7 @@ def _candidates(env: TaskEnv, term: BoundTerm) -> Iterator[list[str]]:
     if "velocity_scale" in term.params:
         yield [f"{name}.{what}" for name in parts for what in _PAIRS]
     yield [f"{name}.{axis}" for name in parts for axis in "xyz"]
-    if "action" in str(term.call):
+    if (env.task.observations[term.name].term or term.name) in _OF_ACTIONS:
         yield list(env.robot.action_names)
 
 

@@ -75,7 +75,7 @@ class Resampled:
 
 
 @commanding(
-    BASE_POSE, name="velocity", unit="m/s, rad/s", labels=("forward", "sideways", "turning")
+    BASE_POSE, name="velocity", unit="m/s, m/s, rad/s", labels=("forward", "sideways", "turning")
 )
 class Velocity(Resampled):
     """Forward and sideways velocity in body axes [m/s], and turning speed [rad/s].

@@ -59,7 +59,7 @@ class _Group:
             where = slice(self.size, self.size + value.size) if value.ndim else self.size
             call = term.call if channel is None else _sensed(term.call, channel)
             self._writes.append((where, _scaled(call, scale)))
-            self.entries += _entries(term, value, _scaled_unit(term.info.unit, scale))
+            self.entries += _entries(term, value, scaled_unit(term.info.unit, scale))
             self.size += value.size
             self.sizes[term.name] = value.size
         if self.size > MAX_ENTRIES:
@@ -215,7 +215,7 @@ def _entries(term: BoundTerm, value: NDArray[np.float64], unit: str) -> list[Ent
     return [Entry(f"{term.name}.{label}", unit) for label in labels]
 
 
-def _scaled_unit(unit: str, scale: float) -> str:
+def scaled_unit(unit: str, scale: float) -> str:
     """Return what one of an entry stands for: scaled by 2, a speed counts in ``0.5 m/s``."""
     return f"{1.0 / scale:.6g} {unit}" if unit and scale not in (0.0, 1.0) else unit
 
