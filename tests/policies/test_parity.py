@@ -132,12 +132,9 @@ def test_graph_and_policy_are_one_on_a_thousand_observations(name, kind, tmp_pat
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("name", JAX_ALGORITHMS)
+@pytest.mark.parametrize(("name", "kind"), [pair for pair in PAIRS if pair[0] in JAX_ALGORITHMS])
 def test_what_the_jax_backend_learnt_is_one_artefact_too(name, kind, tmp_path):
     pytest.importorskip("jax")
-    if kind != "vector" and name in READS_ONLY_VECTORS:
-        pytest.skip(f"{name} reads vectors only")
     check_kind(tmp_path, name, kind, 1000, 200, backend="jax")
 
 

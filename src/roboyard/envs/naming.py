@@ -38,14 +38,18 @@ def _units(env: TaskEnv, term: BoundTerm, size: int) -> list[str]:
     """Return the units of a commanded term's values: those of its command."""
     if term.info.unit:
         return []
+    command = _command_of(env, term)
+    if command is None:
+        return []
     scale = env.task.observations[term.name].scale
-    for command in env.commands.terms:
-        if command.name == term.params.get("name"):
-            units = command.info.unit.split(", ")
-            return [
-                scaled_unit(unit, scale) for unit in (units if len(units) > 1 else units * size)
-            ]
-    return []
+    units = command.info.unit.split(", ")
+    return [scaled_unit(unit, scale) for unit in (units if len(units) > 1 else units * size)]
+
+
+def _command_of(env: TaskEnv, term: BoundTerm) -> BoundTerm | None:
+    """Return the command whose values a term shows, if it shows one."""
+    named = (command for command in env.commands.terms if command.name == term.params.get("name"))
+    return next(named, None)
 
 
 def _labels(env: TaskEnv, term: BoundTerm, size: int) -> list[str]:
@@ -61,9 +65,9 @@ def _candidates(env: TaskEnv, term: BoundTerm) -> Iterator[list[str]]:
     axes = term.params.get("axes")
     if isinstance(axes, str):
         yield list(axes)
-    for command in env.commands.terms:
-        if command.name == term.params.get("name"):
-            yield list(command.info.labels)
+    command = _command_of(env, term)
+    if command is not None:
+        yield list(command.info.labels)
     parts = _parts(env.robot, term)
     yield parts
     if "velocity_scale" in term.params:
