@@ -126,7 +126,7 @@ class TorqueActuator(Actuator):
     def __init__(self, robot: Robot, config: ActuatorConfig, where: str) -> None:
         """Bind the engine call."""
         super().__init__(robot, config, where)
-        self._send: Callable[..., None] = torque_setter(robot.world, robot.body, self.joints)
+        self._send: Callable[[list[float]], None] = torque_setter(robot.world, robot.body, self.joints)
         self._forces: list[float] = []
         self._is_plain = not self.offset.any() and config.effort_limit is None
         if config.single_precision:
@@ -153,7 +153,7 @@ class TorqueActuator(Actuator):
 
     def drive(self) -> None:
         """Apply the torques, which the engine forgets after each step."""
-        self._send(forces=self._forces)
+        self._send(self._forces)
 
 
 class VelocityActuator(Actuator):
@@ -237,7 +237,7 @@ class PDActuator(Actuator):
         self.targets: Floats = self.offset.copy()
         """Positions aimed at [rad] or [m], shape (joints,)."""
         self._reader = JointReader(robot.world, robot.body, self.joints)
-        self._send: Callable[..., None] = torque_setter(robot.world, robot.body, self.joints)
+        self._send: Callable[[list[float]], None] = torque_setter(robot.world, robot.body, self.joints)
         self.keep_nominal()
 
     def strengthen(self, factors: Floats) -> None:
@@ -257,7 +257,7 @@ class PDActuator(Actuator):
         torques = self.stiffness * (self.targets - self._reader.positions)
         torques -= self.damping * self._reader.velocities
         np.clip(torques, -self.effort_limit, self.effort_limit, out=self.torques)
-        self._send(forces=self.torques.tolist())
+        self._send(self.torques.tolist())
 
 
 _SMALL = 1e-9

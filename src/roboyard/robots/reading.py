@@ -29,6 +29,10 @@ PARTS = frozenset({
 """Parts of the record; only those that some term needs are read."""
 
 
+NO_LINKS: frozenset[int] = frozenset()
+"""What touches something where nothing does."""
+
+
 class Thing(NamedTuple):
     """A link of some body that is not the robot, such as a target or a cube."""
 
@@ -76,11 +80,14 @@ def _joint_read(state: RobotState, robot: Robot, motors: bool) -> Callable[[], N
 
     def read() -> None:
         rows = sample()
+        positions, velocities = [], []
+        for position, velocity, _, _ in rows:
+            positions.append(position)
+            velocities.append(velocity)
         state.previous_joint_velocities = state.joint_velocities
-        state.joint_positions = positions = array([row[0] for row in rows])
-        state.joint_velocities = array([row[1] for row in rows])
-        state.joint_fractions = fractions = positions * slope
-        fractions += shift
+        state.joint_positions = here = array(positions)
+        state.joint_velocities = array(velocities)
+        state.joint_fractions = here * slope + shift
         if motors:
             state.motor_torques = [row[3] for row in rows]
 
@@ -130,7 +137,8 @@ def _ground_read(state: RobotState, robot: Robot, grounds: Sequence[int]) -> Cal
         (sample,) = samples
 
         def read_one() -> None:
-            state.ground_contacts = {row[3] for row in sample()}
+            rows = sample()
+            state.ground_contacts = {row[3] for row in rows} if rows else NO_LINKS
 
         return read_one
 

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from roboyard.errors import SimulationError
-from roboyard.robots.reading import PARTS, Thing, bind_reads
+from roboyard.robots.reading import NO_LINKS, PARTS, Thing, bind_reads
 from roboyard.robots.robot import Robot
 from roboyard.sim import sampling
 from roboyard.sim.sampling import LinkRow
@@ -17,7 +17,6 @@ from roboyard.sim.settings import Quaternion, Vector
 
 Floats = NDArray[np.float64]
 
-NO_LINKS: frozenset[int] = frozenset()
 _ORIGIN: Vector = (0.0, 0.0, 0.0)
 _UPRIGHT: Quaternion = (0.0, 0.0, 0.0, 1.0)
 _NO_ROW = (_ORIGIN, _UPRIGHT, _ORIGIN, _UPRIGHT, _ORIGIN, _UPRIGHT, _ORIGIN, _ORIGIN)
@@ -49,7 +48,7 @@ class RobotState:
     previous_ground_contacts: frozenset[int] | set[int] = NO_LINKS
     """Links that touched the ground one control step earlier; none at the reset."""
 
-    _link_sum: Vector | None = None
+    _link_sum: tuple[float, float] | None = None
 
     def __init__(
         self,
@@ -126,16 +125,15 @@ class RobotState:
         return [row[6] for row in self.link_rows]
 
     @property
-    def link_sum(self) -> Vector:
-        """Sum of the links' centres of mass [m]; computed once per control step."""
+    def link_sum(self) -> tuple[float, float]:
+        """Sums of x and y of the links' centres of mass [m]; computed once per control step."""
         if self._link_sum is None:
-            x = y = z = 0.0
+            x = y = 0.0
             for row in self.link_rows:
-                center = row[0]
-                x += center[0]
-                y += center[1]
-                z += center[2]
-            self._link_sum = (x, y, z)
+                link_x, link_y, _ = row[0]
+                x += link_x
+                y += link_y
+            self._link_sum = (x, y)
         return self._link_sum
 
     @property

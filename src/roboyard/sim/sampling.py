@@ -2,6 +2,7 @@
 
 The results are the engine's own tuples. ``JointReader`` and ``LinkReader`` give arrays instead,
 which suits occasional use; a control loop that needs a few numbers is faster with these.
+Arguments go by position, because the engine's calls take keywords at a good part of their price.
 """
 
 from __future__ import annotations
@@ -31,6 +32,8 @@ ContactRow: TypeAlias = tuple[
 """Entry 1 and 2 are the bodies, 3 and 4 their links, 7 the normal on the second body, 8 the
 distance [m], 9 the normal force [N], 10 and 12 the friction forces [N]."""
 
+_ANY_LINK = -2
+
 EngineFailure = EngineError
 """What the bound calls raise once their world is closed."""
 
@@ -52,28 +55,25 @@ def joint_sampler(
     world: World, body: int, joints: Sequence[int]
 ) -> Callable[[], Sequence[JointRow]]:
     """Return a call that reads ``joints`` of ``body``."""
-    return partial(pybullet.getJointStates, body, tuple(joints), physicsClientId=world.client)
+    return partial(pybullet.getJointStates, body, tuple(joints), world.client)
 
 
 def link_sampler(world: World, body: int, links: Iterable[int]) -> Callable[[], Sequence[LinkRow]]:
     """Return a call that reads ``links`` (not the base) of ``body``, velocities included."""
+    velocities, kinematics = 1, 0
     return partial(
-        pybullet.getLinkStates,
-        body,
-        tuple(links),
-        computeLinkVelocity=1,
-        physicsClientId=world.client,
+        pybullet.getLinkStates, body, tuple(links), velocities, kinematics, world.client
     )
 
 
 def pose_sampler(world: World, body: int) -> Callable[[], tuple[Vector, Quaternion]]:
     """Return a call that reads position and orientation of the base of ``body``."""
-    return partial(pybullet.getBasePositionAndOrientation, body, physicsClientId=world.client)
+    return partial(pybullet.getBasePositionAndOrientation, body, world.client)
 
 
 def velocity_sampler(world: World, body: int) -> Callable[[], tuple[Vector, Vector]]:
     """Return a call that reads linear and angular velocity of the base of ``body``."""
-    return partial(pybullet.getBaseVelocity, body, physicsClientId=world.client)
+    return partial(pybullet.getBaseVelocity, body, world.client)
 
 
 def contact_sampler(
@@ -83,16 +83,32 @@ def contact_sampler(
 
     In each row the asked body is the first; one of a body with itself is told once.
     """
-    call = partial(pybullet.getContactPoints, bodyA=body, physicsClientId=world.client)
-    return call if other is None else partial(call, bodyB=other)
-
-
-def torque_setter(world: World, body: int, joints: Sequence[int]) -> Callable[..., None]:
-    """Return a call that takes ``forces=list`` [N m] for ``joints`` for the next step."""
+    anything = -1
     return partial(
+        pybullet.getContactPoints,
+        body,
+        anything if other is None else other,
+        _ANY_LINK,
+        _ANY_LINK,
+        world.client,
+    )
+
+
+def torque_setter(
+    world: World, body: int, joints: Sequence[int]
+) -> Callable[[list[float]], None]:
+    """Return a call that takes torques [N m] or forces [N] of ``joints`` for the next step."""
+    unused, client = [0.0] * len(joints), world.client
+    send = partial(
         pybullet.setJointMotorControlArray,
         body,
         tuple(joints),
         pybullet.TORQUE_CONTROL,
-        physicsClientId=world.client,
+        unused,  # positions
+        unused,  # velocities
     )
+
+    def set_torques(torques: list[float]) -> None:
+        send(torques, unused, unused, client)  # no gains either
+
+    return set_torques

@@ -15,7 +15,7 @@ def centroid(state: RobotState, floor_counts: bool = False) -> tuple[float, floa
     The base is one of them if it is the robot's base link. With ``floor_counts`` so is the floor,
     at the origin, as in pybullet_envs_gymnasium.
     """
-    x, y, _ = state.link_sum
+    x, y = state.link_sum
     count = len(state.link_rows) + floor_counts
     if state.robot.base_link == BASE:
         x += state.base_position[0]
