@@ -40,6 +40,7 @@ class BaseRobotEnv(gymnasium.Env[ObservationT, ActionT], ABC, Generic[Observatio
     - ``_reward()``: return the reward of the control step that just ended.
     - ``_reset(options)``: vary the just-loaded state; draw from ``self.np_random`` only.
     - ``_terminated()``: return whether the episode ended by failure or success.
+    - ``_cut()``: return whether the episode is cut off, which is neither; asked after it.
     - ``_info()``: return a new dictionary of further results.
     - ``_simulate()``: step the world ``self.substeps`` times.
     - ``_python_state()`` and ``_set_python_state(state)``: what the subclass keeps in attributes
@@ -158,9 +159,10 @@ class BaseRobotEnv(gymnasium.Env[ObservationT, ActionT], ABC, Generic[Observatio
         self._elapsed += 1
         if self.render_mode == "human":
             self._wait_for_real_time()
-        observation = self._observe()
-        truncated = self._elapsed >= self._limit
-        return observation, self._reward(), self._terminated(), truncated, self._info()
+        observation, reward = self._observe(), self._reward()
+        terminated = self._terminated()
+        truncated = self._elapsed >= self._limit or self._cut()
+        return observation, reward, terminated, truncated, self._info()
 
     def render(self) -> NDArray[np.uint8] | None:
         """Return a picture of shape (height, width, 3) for ``"rgb_array"``, else None."""
@@ -275,6 +277,10 @@ class BaseRobotEnv(gymnasium.Env[ObservationT, ActionT], ABC, Generic[Observatio
 
     def _terminated(self) -> bool:
         """Return whether the episode ended by failure or success."""
+        return False
+
+    def _cut(self) -> bool:
+        """Return whether the episode is cut off, before its step limit and not for failure."""
         return False
 
     def _info(self) -> dict[str, Any]:

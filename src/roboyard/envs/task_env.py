@@ -30,7 +30,7 @@ from roboyard.envs.terms.managers import (
     TerminationManager,
 )
 from roboyard.envs.terms.memories import CommandManager, Memories
-from roboyard.envs.terms.observing import Observation, ObservationManager, cleaned
+from roboyard.envs.terms.observing import Observation, ObservationManager
 from roboyard.envs.terms.registry import EventContext, TermSetup
 from roboyard.envs.terms.trial import try_terms
 from roboyard.errors import SimulationError
@@ -38,7 +38,8 @@ from roboyard.robots import RobotState
 from roboyard.sim import Camera, WorldConfig
 
 Floats = NDArray[np.floating]
-_LOW, _HIGH = np.float64(-1.0), np.float64(1.0)
+# Arrays of no dimension, because numpy converts scalars at every call.
+_LOW, _HIGH = np.array(-1.0), np.array(1.0)
 
 
 class TaskEnv(BaseRobotEnv[Observation, Floats]):
@@ -133,7 +134,9 @@ class TaskEnv(BaseRobotEnv[Observation, Floats]):
             # Only where there is a goal: checkers tell goal environments by it.
             self.compute_reward = self._compute_reward
         self._size = self.robot.num_actions
+        self._shape = (self._size,)
         self.action_space = Box(-1.0, 1.0, (self._size,), np.float32)
+        self._knows_success = self.goal is not None or bool(self.terminations.successes)
         self._is_over = self._is_unstable = self._is_achieved = False
         self._gained = 0.0
         self._drawn: dict[str, Any] = {}
@@ -164,11 +167,6 @@ class TaskEnv(BaseRobotEnv[Observation, Floats]):
         """What each entry of the action drives, mostly a joint."""
         return self.robot.action_names
 
-    def step(self, action: Floats) -> tuple[Observation, float, bool, bool, dict[str, Any]]:
-        """Make one control step; see Gymnasium."""
-        observation, reward, terminated, truncated, info = super().step(action)
-        return observation, reward, terminated, truncated or self._is_cut(), info
-
     def _reset(self, options: Mapping[str, Any]) -> None:
         del options  # Unused.
         generator = self.np_random
@@ -191,8 +189,8 @@ class TaskEnv(BaseRobotEnv[Observation, Floats]):
             self._drawn["acting"] = self.acting.reset(self._size)
 
     def _apply(self, action: Floats) -> None:
-        given = np.array(action, dtype=np.float64)
-        if given.shape != (self._size,):
+        given = np.array(action, np.float64)
+        if given.shape != self._shape:
             raise SimulationError(
                 f"the action has shape {given.shape}, but ({self._size},) is needed: one entry "
                 f"for each of {', '.join(self.robot.action_names)}."
@@ -221,18 +219,18 @@ class TaskEnv(BaseRobotEnv[Observation, Floats]):
         if self.metrics.terms:
             self.metrics.compute(self.state)
         self.curricula.steps += 1
-        self.commands.advance(self.state, self.np_random)
-        self._markers.place(self.state)
+        if self.commands.terms:
+            self.commands.advance(self.state, self.np_random)
+            self._markers.place(self.state)
 
     def _observe(self) -> Observation:
-        observation = self.observations.observe(self.state)
-        finite, self._is_unstable = cleaned(observation)
+        observation, self._is_unstable = self.observations.observe(self.state)
         if self.goal is not None:
-            assert isinstance(finite, dict)
-            pair = finite[ACHIEVED], finite[DESIRED]
+            assert isinstance(observation, dict)
+            pair = observation[ACHIEVED], observation[DESIRED]
             self._gained = float(self.goal.rewards(*pair))
             self._is_achieved = bool(self.goal.successes(*pair))
-        return finite
+        return observation
 
     def _reward(self) -> float:
         return self._gained if math.isfinite(self._gained) else 0.0
@@ -243,21 +241,20 @@ class TaskEnv(BaseRobotEnv[Observation, Floats]):
         self._is_over = self._is_over or self._is_unstable
         return self._is_over
 
-    def _is_cut(self) -> bool:
+    def _cut(self) -> bool:
         return self.terminations.is_cut and not self._is_over
 
     def _info(self) -> dict[str, Any]:
         if self._elapsed == 0:
             return self._first_info()
-        info: dict[str, Any] = {"reward_terms": self.rewards.shares()}
-        if self.goal is not None or self.terminations.successes:
+        info: dict[str, Any] = {"reward_terms": self.rewards.values}
+        if self._knows_success:
             info["is_success"] = self._is_success()
         if self.events.happened:
             info["events"] = {name: self.events.drawn.get(name) for name in self.events.happened}
-        changed = self.commands.changed()
-        if changed:
+        if self.commands.terms and (changed := self.commands.changed()):
             info["commands"] = {name: self.state.commands[name].tolist() for name in changed}
-        if self._is_over or self._elapsed >= self._limit or self._is_cut():
+        if self._is_over or self._elapsed >= self._limit or self._cut():
             self._note_end()
             info["episode_reward_terms"] = self.rewards.episode_shares()
             info["terminated_by"] = self.terminations.fired

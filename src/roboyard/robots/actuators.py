@@ -7,7 +7,7 @@ for whatever the engine forgets after it (torques) or has to be computed anew (P
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
@@ -126,7 +126,7 @@ class TorqueActuator(Actuator):
     def __init__(self, robot: Robot, config: ActuatorConfig, where: str) -> None:
         """Bind the engine call."""
         super().__init__(robot, config, where)
-        self._send: Callable[[list[float]], None] = torque_setter(robot.world, robot.body, self.joints)
+        self._send = torque_setter(robot.world, robot.body, self.joints)
         self._forces: list[float] = []
         self._is_plain = not self.offset.any() and config.effort_limit is None
         if config.single_precision:
@@ -237,7 +237,7 @@ class PDActuator(Actuator):
         self.targets: Floats = self.offset.copy()
         """Positions aimed at [rad] or [m], shape (joints,)."""
         self._reader = JointReader(robot.world, robot.body, self.joints)
-        self._send: Callable[[list[float]], None] = torque_setter(robot.world, robot.body, self.joints)
+        self._send = torque_setter(robot.world, robot.body, self.joints)
         self.keep_nominal()
 
     def strengthen(self, factors: Floats) -> None:

@@ -61,9 +61,7 @@ def joint_sampler(
 def link_sampler(world: World, body: int, links: Iterable[int]) -> Callable[[], Sequence[LinkRow]]:
     """Return a call that reads ``links`` (not the base) of ``body``, velocities included."""
     velocities, kinematics = 1, 0
-    return partial(
-        pybullet.getLinkStates, body, tuple(links), velocities, kinematics, world.client
-    )
+    return partial(pybullet.getLinkStates, body, tuple(links), velocities, kinematics, world.client)
 
 
 def pose_sampler(world: World, body: int) -> Callable[[], tuple[Vector, Quaternion]]:
@@ -94,9 +92,7 @@ def contact_sampler(
     )
 
 
-def torque_setter(
-    world: World, body: int, joints: Sequence[int]
-) -> Callable[[list[float]], None]:
+def torque_setter(world: World, body: int, joints: Sequence[int]) -> Callable[[list[float]], None]:
     """Return a call that takes torques [N m] or forces [N] of ``joints`` for the next step."""
     unused, client = [0.0] * len(joints), world.client
     send = partial(

@@ -35,31 +35,27 @@ class RewardManager:
         ]
         self.names = tuple(active)
         self.weights = [config.weight for config in active.values()]
-        self.values = [0.0] * len(self.terms)
-        """Weighted values of the last control step, in the order of ``names``."""
+        self.values: dict[str, float] = {}
+        """Every term's weighted value in the last control step; a new table at each step."""
         self.sums = [0.0] * len(self.terms)
         """Sums of the weighted values since the reset."""
-        self._calls = [(index, term.call) for index, term in enumerate(self.terms)]
+        self._calls = [(index, term.name, term.call) for index, term in enumerate(self.terms)]
 
     def reset(self) -> None:
         """Start an episode."""
-        self.values = [0.0] * len(self.terms)
+        self.values = {}
         self.sums = [0.0] * len(self.terms)
 
     def compute(self, state: RobotState) -> float:
         """Return the reward of the control step that just ended."""
         total = 0.0
-        values, sums, weights = self.values, self.sums, self.weights
-        for index, call in self._calls:
-            value = weights[index] * call(state)
-            values[index] = value
+        self.values = values = {}
+        sums, weights = self.sums, self.weights
+        for index, name, call in self._calls:
+            values[name] = value = weights[index] * call(state)
             sums[index] += value
             total += value
         return float(total)
-
-    def shares(self) -> dict[str, float]:
-        """Return every term's weighted value in the last control step."""
-        return dict(zip(self.names, self.values, strict=True))
 
     def episode_shares(self) -> dict[str, float]:
         """Return every term's sum of weighted values since the reset."""
@@ -133,8 +129,9 @@ class TerminationManager:
 
     def compute(self, state: RobotState) -> bool:
         """Return whether the episode ends by failure or success; all terms are asked."""
-        self.fired = tuple([name for name, call in self._calls if call(state)])
-        if not self.fired:
+        fired = [name for name, call in self._calls if call(state)]
+        self.fired = tuple(fired)
+        if not fired:
             return False
         self.is_cut = self._cuts.issuperset(self.fired)
         return not self.is_cut

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
@@ -21,6 +20,7 @@ Floats32 = NDArray[np.float32]
 Observation = Floats32 | dict[str, Floats32]
 
 MAX_ENTRIES = 1_000_000
+_LARGEST = np.finfo(np.float32).max
 
 
 class Entry(NamedTuple):
@@ -43,9 +43,12 @@ class _Group:
         self.sizes: dict[str, int] = {}
         self.entries: list[Entry] = []
         self._writes: list[tuple[int | slice, Callable[[RobotState], Any]]] = []
-        self._clip = clip
-        # Scalars of the array's own type: numpy converts Python's at every call.
-        self._low, self._high = np.float32(-(clip or 0.0)), np.float32(clip or 0.0)
+        self._is_clipped = clip is not None
+        # The largest finite number where there is no limit: checkers take infinity for a slip.
+        self._bound = _LARGEST if clip is None else np.float32(clip)
+        # Arrays of no dimension, because numpy converts scalars at every call.
+        self._low, self._high = np.array(-self._bound), np.array(self._bound)
+        self._safe = np.float32(min(float(self._bound) ** 2, float(_LARGEST)))
 
     def measure(self, state: RobotState) -> None:
         """Find out how many values each term gives, by asking once."""
@@ -71,19 +74,26 @@ class _Group:
 
     def space(self) -> Box:
         """Return the space of the array."""
-        # The largest finite number where there is no limit: checkers take infinity for a slip.
-        bound = np.finfo(np.float32).max if self._clip is None else np.float32(self._clip)
-        return Box(-bound, bound, (self.size,), np.float32)
+        return Box(-self._bound, self._bound, (self.size,), np.float32)
 
-    def observe(self, state: RobotState) -> Floats32:
-        """Return the array, new at each call."""
+    def observe(self, state: RobotState) -> tuple[Floats32, bool]:
+        """Return the array, new at each call, and whether some of it was not finite."""
         values: Floats32 = np.empty(self.size, np.float32)
         for where, call in self._writes:
             values[where] = call(state)
-        if self._clip is not None:
+        # Below it, no square in the sum is above the bound's, and none is infinite or no number.
+        if values.dot(values) < self._safe:
+            return values, False
+        return self._repaired(values)
+
+    def _repaired(self, values: Floats32) -> tuple[Floats32, bool]:
+        """Return what lies within the limit, zeros in place of what is not finite."""
+        if self._is_clipped:
             np.maximum(values, self._low, out=values)
             np.minimum(values, self._high, out=values)
-        return values
+        if np.isfinite(values).all():
+            return values, False
+        return np.nan_to_num(values, nan=0.0, posinf=0.0, neginf=0.0), True
 
 
 class PictureGroup:
@@ -109,12 +119,12 @@ class PictureGroup:
     def space(self) -> Box:
         """Return the space of the pictures: bytes, or metres up to the largest float."""
         kind = self._first.dtype
-        high = 255 if kind == np.uint8 else np.finfo(np.float32).max
+        high = 255 if kind == np.uint8 else _LARGEST
         return Box(0, high, self._first.shape, kind.type)
 
-    def observe(self, state: RobotState) -> Any:  # noqa: ANN401
-        """Return a new picture."""
-        return self._call(state)
+    def observe(self, state: RobotState) -> tuple[Any, bool]:
+        """Return a new picture, and that all of it is finite."""
+        return self._call(state), False
 
 
 class ObservationManager:
@@ -170,11 +180,16 @@ class ObservationManager:
         """Return a name and a unit for every entry, by group."""
         return {name: group.entries for name, group in self._groups.items()}
 
-    def observe(self, state: RobotState) -> Observation:
-        """Return the observation, in new arrays."""
+    def observe(self, state: RobotState) -> tuple[Observation, bool]:
+        """Return the observation, in new arrays, and whether any number was not finite.
+
+        Zeros stand in place of such numbers.
+        """
         if self._single is not None:
             return self._single.observe(state)
-        return {name: group.observe(state) for name, group in self._groups.items()}
+        parts = {name: group.observe(state) for name, group in self._groups.items()}
+        values = {name: value for name, (value, _) in parts.items()}
+        return values, any(is_unstable for _, is_unstable in parts.values())
 
 
 def _scaled(call: Callable[[RobotState], Any], scale: float) -> Callable[[RobotState], Any]:
@@ -218,16 +233,3 @@ def _entries(term: BoundTerm, value: NDArray[np.float64], unit: str) -> list[Ent
 def scaled_unit(unit: str, scale: float) -> str:
     """Return what one of an entry stands for: scaled by 2, a speed counts in ``0.5 m/s``."""
     return f"{1.0 / scale:.6g} {unit}" if unit and scale not in (0.0, 1.0) else unit
-
-
-def cleaned(observation: Observation) -> tuple[Observation, bool]:
-    """Return the observation, zeros in place of what is not finite, and whether there was any."""
-    if isinstance(observation, dict):
-        parts = {name: cleaned(part) for name, part in observation.items()}
-        values = {name: part for name, (part, _) in parts.items()}
-        return values, any(unstable for _, unstable in parts.values())  # type: ignore[return-value]
-    if observation.ndim > 1:  # a picture is finite
-        return observation, False
-    if math.isfinite(observation.dot(observation)) or np.isfinite(observation).all():
-        return observation, False
-    return np.nan_to_num(observation, nan=0.0, posinf=0.0, neginf=0.0), True
