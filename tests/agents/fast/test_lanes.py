@@ -42,3 +42,30 @@ def test_lanes_travel_without_their_thread():
     lanes = Lanes(2)
     lanes.both(int, int)
     assert pickle.loads(pickle.dumps(lanes)).both(lambda: 1, lambda: 2) == (1, 2)
+
+
+def handing_over(values, fails_at=None):
+    got = []
+    for number, value in enumerate(values):
+        if number == fails_at:
+            raise ValueError(f"failed at {number}")
+        got.append((yield value))
+    return got
+
+
+@pytest.mark.parametrize("count", [1, 2])
+def test_lanes_that_meet_get_what_the_other_gives(count):
+    lanes = Lanes(count)
+    assert lanes.meet(handing_over("abc"), handing_over("xyz")) == (list("xyz"), list("abc"))
+
+
+@pytest.mark.parametrize("count", [1, 2])
+@pytest.mark.parametrize("guilty", [0, 1])
+@pytest.mark.parametrize("fails_at", [0, 1, 2])
+def test_a_lane_that_fails_between_meetings_ends_both_and_they_stay_usable(count, guilty, fails_at):
+    lanes = Lanes(count)
+    pair = [handing_over("abc"), handing_over("xyz")]
+    pair[guilty] = handing_over("abc", fails_at)
+    with pytest.raises(ValueError, match=f"failed at {fails_at}"):
+        lanes.meet(*pair)
+    assert lanes.meet(handing_over("a"), handing_over("b")) == (["b"], ["a"])

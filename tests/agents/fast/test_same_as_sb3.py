@@ -68,6 +68,16 @@ def test_the_weights_and_the_logged_numbers_are_those_of_sb3(case):
             assert given[key] == pytest.approx(expected[key], rel=1e-4, abs=1e-6), key
 
 
+@pytest.mark.parametrize("case", [case for case in CASES if case.startswith("PPO")])
+@pytest.mark.filterwarnings("ignore:You have specified a mini-batch size")
+def test_ppos_update_is_recorded_unless_it_learns_features(case):
+    _, settings, environment = CASES[case]
+    programs = trained(fast.PPO, settings, **environment).programs
+    batches = 2 if "short" in case else 1
+    learns_features = "images" in case or "dictionaries" in case
+    assert programs.recorded == (0 if learns_features else 2 * batches)
+
+
 @pytest.mark.parametrize("name", ["PPO", "SAC", "TD3"])
 def test_the_fused_step_of_adam_differs_from_sb3s_by_rounding_only(name):
     settings = PPO if name == "PPO" else OFF_POLICY

@@ -9,11 +9,13 @@ from __future__ import annotations
 
 import queue
 import threading
-from collections.abc import Callable
-from typing import Protocol, TypeVar, runtime_checkable
+from collections.abc import Callable, Generator
+from functools import partial
+from typing import Any, Protocol, TypeVar, runtime_checkable
 
 First = TypeVar("First")
 Second = TypeVar("Second")
+Given = TypeVar("Given")
 
 _Job = Callable[[], object]
 _Outcome = tuple[object, BaseException | None]
@@ -56,6 +58,25 @@ class Lanes:
             raise error
         return one, other  # type: ignore[return-value]
 
+    def meet(
+        self, first: Generator[Given, Given, First], second: Generator[Given, Given, Second]
+    ) -> tuple[First, Second]:
+        """Run two generators that meet at each ``yield``, where each gets what the other gives.
+
+        Both must meet as often. The rest is as with :meth:`both`.
+
+        Example:
+            >>> def lane(mine):
+            ...     return (yield mine) + (yield mine)
+            >>> Lanes(2).meet(lane("a"), lane("b"))
+            ('bb', 'aa')
+        """
+        if self.count == 1:
+            return _take_turns(first, second)
+        there: queue.SimpleQueue[object] = queue.SimpleQueue()
+        back: queue.SimpleQueue[object] = queue.SimpleQueue()
+        return self.both(partial(_drive, first, there, back), partial(_drive, second, back, there))
+
     def _work(self) -> None:
         while (job := self._jobs.get()) is not None:
             try:
@@ -75,6 +96,48 @@ class Lanes:
 
     def __reduce__(self) -> tuple[type[Lanes], tuple[int]]:
         return Lanes, (self.count,)
+
+
+_GONE = object()
+"""What a lane that failed leaves for the other."""
+
+
+def _drive(
+    lane: Generator[Any, Any, First],
+    outbox: queue.SimpleQueue[object],
+    inbox: queue.SimpleQueue[object],
+) -> First:
+    try:
+        given = next(lane)
+        while True:
+            outbox.put(given)
+            if (got := inbox.get()) is _GONE:
+                lane.close()
+                return None  # type: ignore[return-value]  # the other's error is raised
+            given = lane.send(got)
+    except StopIteration as end:
+        value: First = end.value
+        return value
+    except BaseException:
+        outbox.put(_GONE)
+        raise
+
+
+def _take_turns(
+    first: Generator[Given, Given, First], second: Generator[Given, Given, Second]
+) -> tuple[First, Second]:
+    ends: list[Any] = []
+    one, other = next(first), next(second)
+    while not ends:
+        given = []
+        for lane, got in ((first, other), (second, one)):
+            try:
+                given.append(lane.send(got))
+            except StopIteration as end:
+                ends.append(end.value)
+        if not ends:
+            one, other = given
+    return ends[0], ends[1]
 
 
 @runtime_checkable

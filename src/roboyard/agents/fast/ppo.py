@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator, Hashable, Iterator, Sequence
+from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
@@ -15,11 +16,11 @@ from stable_baselines3.common.utils import explained_variance
 from torch import Tensor, nn
 
 from roboyard.agents.fast.lanes import Lanes
+from roboyard.agents.fast.programs import Function, Programs
 from roboyard.agents.fast.steps import (
-    adam_step,
+    AdamSteps,
     clip,
     gradient_norms,
-    has_stepped,
     steps_like_adam,
     unchecked_distributions,
 )
@@ -63,8 +64,13 @@ class PPO(stable_baselines3.PPO):
 
     lanes = Lanes()
 
+    @cached_property
+    def programs(self) -> Programs:
+        """What the update has recorded."""
+        return Programs()
+
     def _excluded_save_params(self) -> list[str]:
-        return [*super()._excluded_save_params(), "lanes"]
+        return [*super()._excluded_save_params(), "lanes", "programs"]
 
     def train(self) -> None:
         """Learn from the rollout; see SB3's PPO."""
@@ -79,21 +85,19 @@ class PPO(stable_baselines3.PPO):
         self._n_updates += len(statistics)
         self._log(statistics)
 
-    def _learn(self, halves: Halves) -> list[list[Tensor]]:
-        """Make the epochs' passes; return each minibatch's statistics, by epoch."""
+    def _learn(self, halves: Halves) -> list[Tensor]:
+        """Make the epochs' passes; return each epoch's statistics, a row per minibatch."""
         update = _Update(self, halves)
         rollout: Rollout | None = None
-        epochs: list[list[Tensor]] = []
+        epochs: list[Tensor] = []
         for _ in range(self.n_epochs):
             order = self._shuffled()
             rollout = self._tensors() if rollout is None else rollout
-            statistics: list[Tensor] = []
-            epochs.append(statistics)
-            for batch in minibatches(rollout.take(order), self.batch_size):
-                statistics.append(update.gradients(batch))
-                if self.target_kl is not None and statistics[-1][_KL] > 1.5 * self.target_kl:
-                    return epochs
-                update.step()
+            batches = update.prepare(rollout.take(order), self.batch_size)
+            numbers, value_losses = self.lanes.meet(update.actor(batches), update.critic(batches))
+            epochs.append(torch.column_stack([torch.stack(numbers), torch.stack(value_losses)]))
+            if update.has_moved_far(numbers[-1]):
+                break
         return epochs
 
     def _shuffled(self) -> Tensor:
@@ -120,14 +124,16 @@ class PPO(stable_baselines3.PPO):
             *(buffer.to_torch(flat(column).flatten()) for column in columns),
         )
 
-    def _log(self, epochs: list[list[Tensor]]) -> None:
-        table = torch.stack([row for rows in epochs for row in rows]).double().cpu().numpy()
+    def _log(self, epochs: list[Tensor]) -> None:
+        rows = torch.cat(epochs)
+        losses = rows[:, 0] + self.ent_coef * rows[:, 1] + self.vf_coef * rows[:, -1]
+        table = rows.double().cpu().numpy()
         last = table[-len(epochs[-1]) :]
         for column, name in enumerate(_NAMES):
             # SB3 reports the divergence of the last epoch, and means over all for the others.
-            rows = last if column == _KL else table
-            self.logger.record(f"train/{name}", rows[:, column].mean())
-        self.logger.record("train/loss", table[-1, _LOSS])
+            counted = last if column == _KL else table
+            self.logger.record(f"train/{name}", counted[:, column].mean())
+        self.logger.record("train/loss", losses[-1].item())
         buffer = self.rollout_buffer
         explained = explained_variance(buffer.values.flatten(), buffer.returns.flatten())
         self.logger.record("train/explained_variance", explained)
@@ -144,94 +150,140 @@ class PPO(stable_baselines3.PPO):
 
 _NAMES = ("policy_gradient_loss", "entropy_loss", "approx_kl", "clip_fraction", "value_loss")
 _KL = _NAMES.index("approx_kl")
-_LOSS = len(_NAMES)
+
+Lane = Generator[tuple[Tensor, bool], tuple[Tensor, bool], list[Tensor]]
+"""A half's passes over an epoch; gives and gets norms of gradients and whether to stop."""
 
 
 class _Update:
-    """One update's settings, and what a minibatch does."""
+    """One update: its settings, and what each half of the policy does."""
 
     def __init__(self, algorithm: PPO, halves: Halves) -> None:
-        progress = algorithm._current_progress_remaining
-        self._algorithm = algorithm
-        self._policy = algorithm.policy
-        self._halves = halves
-        self._lanes = algorithm.lanes
-        self._clip = algorithm.clip_range(progress)  # type: ignore[operator]
-        self._clip_value: float | None = None
+        policy, progress = algorithm.policy, algorithm._current_progress_remaining
+        self._algorithm, self._policy, self._halves = algorithm, policy, halves
+        # Tensors, so that a schedule needs no new program.
+        clip = algorithm.clip_range(progress)  # type: ignore[operator]
+        self._clip = self._tensors(1 - clip, 1 + clip, clip)
+        self._value_clip: tuple[Tensor, ...] = ()
         if algorithm.clip_range_vf is not None:
-            self._clip_value = algorithm.clip_range_vf(progress)  # type: ignore[operator]
+            clip = algorithm.clip_range_vf(progress)  # type: ignore[operator]
+            self._value_clip = self._tensors(-clip, clip)
         self._is_discrete = isinstance(algorithm.action_space, spaces.Discrete)
-        self._norms: list[Tensor] = []
-        ranks = {id(p): rank for rank, p in enumerate(algorithm.policy.parameters())}
+        ranks = {id(p): rank for rank, p in enumerate(policy.parameters())}
         mixed = [ranks[id(p)] for p in (*halves.actor, *halves.critic)]
-        self._order = [mixed.index(rank) for rank in range(len(mixed))]
+        order = [mixed.index(rank) for rank in range(len(mixed))]
+        self._order = torch.tensor(order, device=policy.device)
+        self._actor_steps = AdamSteps(policy.optimizer, halves.actor)
+        self._critic_steps = AdamSteps(policy.optimizer, halves.critic)
 
-    def gradients(self, batch: Rollout) -> Tensor:
-        """Set all gradients; return the statistics, in the order of ``_NAMES``, and the loss."""
-        for parameter in (*self._halves.actor, *self._halves.critic):
-            parameter.grad = None
-        features = self._policy.extract_features(batch.observations)
-        pi, vf = features if isinstance(features, tuple) else (features, features)
+    def prepare(self, rollout: Rollout, size: int) -> list[_Minibatch]:
+        """Cut shuffled transitions into minibatches of at most ``size``."""
+        prepared = []
+        for batch in minibatches(rollout, size):
+            features = self._policy.extract_features(batch.observations)
+            pi, vf = features if isinstance(features, tuple) else (features, features)
+            clipped = () if not self._value_clip else (batch.values, *self._value_clip)
+            prepared.append(
+                _Minibatch(
+                    (pi, batch.actions, batch.log_probs, batch.advantages, *self._clip),
+                    (vf, batch.returns, *clipped),
+                )
+            )
+        return prepared
 
-        def critic() -> tuple[Tensor, list[Tensor]]:
-            loss = self._value_loss(batch, vf)
-            torch.autograd.backward(self._algorithm.vf_coef * loss)
-            return loss.detach(), gradient_norms(self._halves.critic)
-
-        def actor() -> tuple[Tensor, list[Tensor]]:
-            statistics = self._actor(batch, pi)
-            return statistics, gradient_norms(self._halves.actor)
-
-        (numbers, norms), (value_loss, more) = self._lanes.both(actor, critic)
-        mixed = norms + more
-        self._norms = [mixed[position] for position in self._order]  # the sum rounds as SB3's
+    def actor(self, batches: Sequence[_Minibatch]) -> Lane:
+        """Take the actor over minibatches; return the statistics of each, see ``_NAMES``."""
         algorithm = self._algorithm
-        policy_loss, entropy_loss = numbers[0], numbers[1]
-        loss = policy_loss + algorithm.ent_coef * entropy_loss + algorithm.vf_coef * value_loss
-        return torch.cat([numbers, torch.stack([value_loss, loss])])
+        key = (algorithm.ent_coef, algorithm.normalize_advantage)
+        statistics = []
+        for batch in batches:
+            learn = self._program("actor", key, self._actor_gradients, batch.actor)
+            numbers, norms, *gradients = learn(*batch.actor)
+            statistics.append(numbers)
+            stops = self.has_moved_far(numbers)
+            others, _ = yield norms, stops
+            if stops:
+                break
+            self._clip_to_norm(gradients, norms, others)
+            self._actor_steps.step(gradients)
+        return statistics
 
-    def step(self) -> None:
-        """Clip the gradients and let both halves step."""
-        optimizer = self._policy.optimizer
-        actor, critic = self._halves
-        clip([*actor, *critic], self._norms, self._algorithm.max_grad_norm)
-        if not has_stepped(optimizer):
-            optimizer.step()
-            return
-        self._lanes.both(lambda: adam_step(optimizer, actor), lambda: adam_step(optimizer, critic))
+    def critic(self, batches: Sequence[_Minibatch]) -> Lane:
+        """Take the critic over minibatches; return the loss of each."""
+        losses = []
+        for batch in batches:
+            key = self._algorithm.vf_coef
+            learn = self._program("critic", key, self._critic_gradients, batch.critic)
+            loss, norms, *gradients = learn(*batch.critic)
+            losses.append(loss)
+            others, stops = yield norms, False
+            if stops:
+                break
+            self._clip_to_norm(gradients, others, norms)
+            self._critic_steps.step(gradients)
+        return losses
 
-    def _actor(self, batch: Rollout, features: Tensor) -> Tensor:
-        policy = self._policy
+    def has_moved_far(self, numbers: Tensor) -> bool:
+        """Return whether the policy has moved so far that the update ends."""
+        limit = self._algorithm.target_kl
+        return limit is not None and bool(numbers[_KL] > 1.5 * limit)
+
+    def _program(
+        self, name: str, key: Hashable, function: Function, inputs: tuple[Tensor, ...]
+    ) -> Function:
+        half = self._halves.actor if name == "actor" else self._halves.critic
+        whole = (name, key, tuple(map(id, half)))
+        return self._algorithm.programs.get(whole, function, inputs, [self._policy])
+
+    def _clip_to_norm(self, gradients: list[Tensor], actor: Tensor, critic: Tensor) -> None:
+        # In the order of SB3's parameters, so that the sum rounds as there.
+        norms = torch.cat([actor, critic])[self._order]
+        clip(gradients, norms, self._algorithm.max_grad_norm)
+
+    def _tensors(self, *numbers: float) -> tuple[Tensor, ...]:
+        return tuple(torch.tensor(number, device=self._policy.device) for number in numbers)
+
+    def _actor_gradients(self, *inputs: Tensor) -> list[Tensor]:
+        features, actions, old_log_probs, advantages, low, high, limit = inputs
+        policy, weight = self._policy, self._algorithm.ent_coef
         latent = policy.mlp_extractor.forward_actor(features)
         distribution = policy._get_action_dist_from_latent(latent)
-        actions = batch.actions.long().flatten() if self._is_discrete else batch.actions
-        log_prob = distribution.log_prob(actions)
-        log_ratio = log_prob - batch.log_probs
+        log_prob = distribution.log_prob(actions.long().flatten() if self._is_discrete else actions)
+        log_ratio = log_prob - old_log_probs
         ratio = log_ratio.exp()
-        advantages = batch.advantages
         if self._algorithm.normalize_advantage and len(advantages) > 1:
             advantages = (advantages - advantages.mean()) / (advantages.std() + 1e-8)
-        clipped = torch.clamp(ratio, 1 - self._clip, 1 + self._clip)
+        clipped = torch.clamp(ratio, low, high)
         policy_loss = -torch.min(advantages * ratio, advantages * clipped).mean()
-        weight = self._algorithm.ent_coef
         with torch.set_grad_enabled(weight != 0):
             entropy = distribution.entropy()
             mean = -log_prob if entropy is None else entropy
             entropy_loss = -mean.mean()
         loss = policy_loss + weight * entropy_loss if weight else policy_loss
-        torch.autograd.backward(loss)
+        gradients = torch.autograd.grad(loss, self._halves.actor)
         with torch.no_grad():
             divergence = ((ratio - 1) - log_ratio).mean()
-            clipped_share = ((ratio - 1).abs() > self._clip).float().mean()
-            return torch.stack([policy_loss, entropy_loss, divergence, clipped_share])
+            clipped_share = ((ratio - 1).abs() > limit).float().mean()
+            numbers = torch.stack([policy_loss, entropy_loss, divergence, clipped_share])
+        return [numbers, gradient_norms(gradients), *gradients]
 
-    def _value_loss(self, batch: Rollout, features: Tensor) -> Tensor:
+    def _critic_gradients(self, *inputs: Tensor) -> list[Tensor]:
+        features, returns, *clipped = inputs
         policy = self._policy
         values = policy.value_net(policy.mlp_extractor.forward_critic(features)).flatten()
-        if self._clip_value is not None:
-            change = torch.clamp(values - batch.values, -self._clip_value, self._clip_value)
-            values = batch.values + change
-        return nn.functional.mse_loss(batch.returns, values)
+        if clipped:
+            old_values, low, high = clipped
+            values = old_values + torch.clamp(values - old_values, low, high)
+        loss = nn.functional.mse_loss(returns, values)
+        gradients = torch.autograd.grad(self._algorithm.vf_coef * loss, self._halves.critic)
+        return [loss.detach(), gradient_norms(gradients), *gradients]
+
+
+class _Minibatch(NamedTuple):
+    """What each half learns from."""
+
+    actor: tuple[Tensor, ...]
+    critic: tuple[Tensor, ...]
 
 
 def minibatches(rollout: Rollout, size: int) -> Iterator[Rollout]:

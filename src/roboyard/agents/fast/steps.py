@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
 import torch
@@ -18,7 +18,7 @@ def steps_like_adam(optimizer: torch.optim.Optimizer) -> bool:
     return type(optimizer) is torch.optim.Adam and len(optimizer.param_groups) == 1
 
 
-def adam_step(optimizer: torch.optim.Optimizer, parameters: Parameters) -> None:
+def adam_step(optimizer: torch.optim.Optimizer, parameters: Sequence[Tensor]) -> None:
     """Make Adam's step for some of its parameters, which all have gradients.
 
     The same as ``optimizer.step()`` for these, without its bookkeeping, so that halves of the
@@ -53,25 +53,121 @@ def adam_step(optimizer: torch.optim.Optimizer, parameters: Parameters) -> None:
         )
 
 
+class AdamSteps:
+    """Adam's steps for some of an optimiser's parameters, side by side with those of others."""
+
+    def __init__(self, optimizer: torch.optim.Optimizer, parameters: Parameters) -> None:
+        """Begin where the optimiser's memory is, which is made if there is none.
+
+        Args:
+            optimizer: One for which :func:`steps_like_adam` holds.
+            parameters: Those that step, always together.
+        """
+        self._optimizer = optimizer
+        self._parameters: list[Tensor] = list(parameters)
+        group = optimizer.param_groups[0]
+        states = [optimizer.state[parameter] for parameter in parameters]
+        for parameter, state in zip(parameters, states, strict=True):
+            if not state:
+                _remember(state, parameter, group)
+        self._averages = [state["exp_avg"] for state in states]
+        self._squares = [state["exp_avg_sq"] for state in states]
+        self._counts = [state["step"] for state in states]
+        self._count = int(self._counts[0])
+        together = all(int(count) == self._count for count in self._counts)
+        self._is_plain = together and not any(group[option] for option in (*_OPTIONS, "fused"))
+        self._is_fused = bool(group["fused"]) and not any(group[option] for option in _OPTIONS)
+
+    def step(self, gradients: list[Tensor]) -> None:
+        """Make a step; the same bits as ``optimizer.step()`` for these parameters.
+
+        Args:
+            gradients: One for each parameter; not kept.
+        """
+        group = self._optimizer.param_groups[0]
+        beta1, beta2 = group["betas"]
+        with torch.no_grad():
+            if self._is_fused:
+                self._fused(gradients, group["lr"], beta1, beta2, group["eps"])
+            elif self._is_plain:
+                self._plain(gradients, group["lr"], beta1, beta2, group["eps"])
+            else:
+                for parameter, gradient in zip(self._parameters, gradients, strict=True):
+                    parameter.grad = gradient
+                adam_step(self._optimizer, self._parameters)
+
+    def _fused(
+        self, gradients: list[Tensor], lr: float, beta1: float, beta2: float, eps: float
+    ) -> None:
+        torch._foreach_add_(self._counts, 1)
+        torch._fused_adam_(
+            self._parameters,
+            gradients,
+            self._averages,
+            self._squares,
+            [],
+            self._counts,
+            lr=lr,
+            beta1=beta1,
+            beta2=beta2,
+            weight_decay=0.0,
+            eps=eps,
+            amsgrad=False,
+            maximize=False,
+        )
+
+    def _plain(
+        self, gradients: list[Tensor], lr: float, beta1: float, beta2: float, eps: float
+    ) -> None:
+        self._count += 1
+        correction = (1 - beta2**self._count) ** 0.5
+        size = lr / (1 - beta1**self._count)
+        torch._foreach_add_(self._counts, 1)
+        torch._foreach_lerp_(self._averages, gradients, 1 - beta1)
+        torch._foreach_mul_(self._squares, beta2)
+        torch._foreach_addcmul_(self._squares, gradients, gradients, value=1 - beta2)
+        spread = torch._foreach_sqrt(self._squares)
+        torch._foreach_div_(spread, correction)
+        torch._foreach_add_(spread, eps)
+        torch._foreach_addcdiv_(self._parameters, self._averages, spread, value=-size)
+
+
+_OPTIONS = ("weight_decay", "amsgrad", "maximize", "foreach", "capturable", "differentiable")
+
+
+def _remember(
+    state: dict[str, Tensor], parameter: nn.Parameter, group: Mapping[str, object]
+) -> None:
+    """Make the memory that Adam's first step would make."""
+    device = parameter.device if group["capturable"] or group["fused"] else "cpu"
+    state["step"] = torch.zeros((), dtype=torch.float32, device=device)
+    for name in ("exp_avg", "exp_avg_sq", *(("max_exp_avg_sq",) if group["amsgrad"] else ())):
+        state[name] = torch.zeros_like(parameter, memory_format=torch.preserve_format)
+
+
 def has_stepped(optimizer: torch.optim.Optimizer) -> bool:
     """Return whether the optimiser has the averages that its first step makes."""
     return len(optimizer.state) == len(optimizer.param_groups[0]["params"])
 
 
-def gradient_norms(parameters: Parameters) -> list[Tensor]:
-    """Return the Euclidean norm of each parameter's gradient."""
-    return [torch.linalg.vector_norm(p.grad) for p in parameters if p.grad is not None]
+def gradient_norms(gradients: Sequence[Tensor]) -> Tensor:
+    """Return the Euclidean norm of each gradient, shape (gradients,)."""
+    return torch.stack([torch.linalg.vector_norm(gradient) for gradient in gradients])
 
 
-def clip(parameters: Parameters, norms: Sequence[Tensor], max_norm: float) -> None:
-    """Scale gradients down if their norm together is above ``max_norm``.
+def clip(gradients: list[Tensor], norms: Tensor, max_norm: float) -> None:
+    """Scale gradients down if the norm of all is above ``max_norm``.
 
     As ``torch.nn.utils.clip_grad_norm_``, which multiplies by 1 where nothing is to be done.
+
+    Args:
+        gradients: Those to scale; some of all, maybe.
+        norms: Of all of them.
+        max_norm: Largest norm of all of them together.
     """
-    total = torch.linalg.vector_norm(torch.stack(list(norms)))
-    coefficient = max_norm / (total + 1e-6)
+    coefficient = max_norm / (torch.linalg.vector_norm(norms) + 1e-6)
     if not coefficient >= 1.0:  # also if it is not a number
-        torch._foreach_mul_([p.grad for p in parameters if p.grad is not None], coefficient)
+        torch._foreach_mul_(gradients, coefficient)
 
 
 def follow(parameters: Parameters, targets: Parameters, tau: float) -> None:

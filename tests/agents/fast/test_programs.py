@@ -1,0 +1,90 @@
+"""Recorded programs do what their function does, or the function itself is taken."""
+
+import threading
+
+import pytest
+import torch
+from torch import nn
+
+from roboyard.agents.fast.programs import Programs, is_pure, record
+
+
+def network():
+    torch.manual_seed(0)
+    return nn.Sequential(
+        nn.Linear(5, 32), nn.Tanh(), nn.Linear(32, 32), nn.ReLU(), nn.Linear(32, 2)
+    )
+
+
+def gradients_of(net):
+    parameters = list(net.parameters())
+
+    def function(inputs, targets):
+        loss = nn.functional.mse_loss(net(inputs), targets)
+        return [loss.detach(), *torch.autograd.grad(loss, parameters)]
+
+    return function
+
+
+def batch(size=16):
+    return torch.rand(size, 5), torch.rand(size, 2)
+
+
+def test_a_program_gives_the_functions_bits_also_after_the_weights_have_changed_and_in_a_thread():
+    net = network()
+    function = gradients_of(net)
+    program = record(function, batch())
+    assert program is not function
+    with torch.no_grad():
+        for parameter in net.parameters():
+            parameter.mul_(1.5)
+    given = batch()
+    results = [program(*given)]
+    thread = threading.Thread(target=lambda: results.append(program(*given)))
+    thread.start()
+    thread.join()
+    for result in results:
+        for mine, expected in zip(result, function(*given), strict=True):
+            assert torch.equal(mine, expected)
+            assert not mine.requires_grad
+
+
+def test_a_program_leaves_the_threads_modes_as_they_were():
+    program = record(gradients_of(network()), batch())
+    with pytest.raises(RuntimeError):
+        program(torch.rand(16, 4), torch.rand(16, 2))
+    assert torch.is_grad_enabled()
+    assert torch._C._get_graph_executor_optimize()
+
+
+def test_a_function_that_looks_at_values_is_not_recorded():
+    def function(inputs):
+        return [inputs if inputs.sum() > 0 else -inputs]
+
+    assert record(function, [torch.rand(3)]) is function
+
+
+def test_each_shape_and_each_key_has_a_program_and_it_is_kept():
+    programs, net = Programs(), network()
+    function = gradients_of(net)
+    first = programs.get("a", function, batch(), [net])
+    assert programs.get("a", function, batch(), [net]) is first
+    assert programs.get("b", function, batch(), [net]) is not first
+    short = programs.get("a", function, batch(3), [net])
+    assert short is not first
+    assert torch.equal(short(*(given := batch(3)))[0], function(*given)[0])
+
+
+class Counting(nn.Linear):
+    """A layer of a user's own, which has a state."""
+
+
+@pytest.mark.parametrize(
+    "layer", [nn.Dropout(), nn.BatchNorm1d(5), nn.LSTM(5, 5), Counting(5, 5)], ids=repr
+)
+def test_networks_that_do_more_than_compute_are_left_to_the_interpreter(layer):
+    assert is_pure(network())
+    net = nn.Sequential(layer, nn.Linear(5, 2))
+    assert not is_pure(net)
+    function = gradients_of(net)
+    assert Programs().get("a", function, batch(), [net]) is function
