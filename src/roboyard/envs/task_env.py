@@ -200,8 +200,7 @@ class TaskEnv(BaseRobotEnv[Observation, Floats]):
         self.state.advance(given)
         if self.events.is_timed:
             self.events.tick(self._context(), self.state.step)
-        limited = np.maximum(given, _LOW)
-        np.minimum(limited, _HIGH, out=limited)
+        limited = np.minimum(np.maximum(given, _LOW), _HIGH)
         if self.acting is not None:
             limited = np.clip(self.acting(limited), _LOW, _HIGH)
         self.robot.command(limited)

@@ -142,7 +142,7 @@ class TorqueActuator(Actuator):
 
     def command(self, action: Floats) -> None:
         """Compute the torques."""
-        np.multiply(action, self.scale, out=self.torques)
+        self.torques = action * self.scale
         if not self._is_plain:
             self.torques += self.offset
             if self.config.effort_limit is not None:

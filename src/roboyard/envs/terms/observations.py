@@ -54,7 +54,7 @@ class JointFractionsAndVelocities(Term):
         self._values: Floats = np.zeros(2 * size)
         self._fractions = self._values[0::2]
         self._velocities = self._values[1::2]
-        self._scale = np.float64(velocity_scale)
+        self._scale = np.array(velocity_scale)  # numpy converts scalars at every call
 
     def __call__(self, state: RobotState) -> Floats:
         """Return the interleaved values."""

@@ -126,8 +126,8 @@ def motor_work(state: RobotState, joints: Joints = ACTUATED, velocity_scale: flo
     ``joints`` are those that the action drives, in its order. Source: the electricity cost of
     Roboschool.
     """
-    speeds = np.abs(state.joint_velocities[joints])
-    return velocity_scale * float(np.abs(state.action).dot(speeds)) / len(speeds)
+    speeds = abs(state.joint_velocities[joints])
+    return velocity_scale * float(abs(state.action).dot(speeds)) / len(speeds)
 
 
 @reward()
