@@ -14,6 +14,7 @@ from roboyard.config.base import Record
 from roboyard.config.tasks import TermConfig
 from roboyard.config.tree import from_python
 from roboyard.config.validation import checked
+from roboyard.envs.terms.presets import change_preset, preset
 from roboyard.envs.terms.registry import StatefulTerm, TermFactory, TermInfo, TermSetup, info_of
 from roboyard.envs.terms.selections import Selection, check_name, resolve
 from roboyard.errors import ConfigError, RobotDescriptionError
@@ -36,8 +37,8 @@ class BoundTerm(NamedTuple):
     record: Record
     """The same as a record."""
     live: dict[str, Any]
-    """The parameters that the call uses; changing one here changes the term. A class has some
-    if it keeps them in an attribute ``params``."""
+    """The parameters that the call uses; see :meth:`change`. A class has some if it keeps them in
+    an attribute ``params``."""
     tunable: frozenset[str]
     """Which of them are no names of joints, links, objects or commands."""
 
@@ -45,6 +46,8 @@ class BoundTerm(NamedTuple):
         """Take over the numbers of another record of its parameters."""
         for name in self.live.keys() & self.tunable:
             self.live[name] = getattr(record, name)
+        if self.memory is None:
+            change_preset(self.call, self.live)
 
 
 def bind(
@@ -106,9 +109,8 @@ def _bound(  # noqa: PLR0917
     params = {field: getattr(given, field) for field in type(given).model_fields}
     tunable = frozenset(params) - fixed
     if not inspect.isclass(target):
-        call = functools.partial(target, **resolved) if resolved else target
-        live = call.keywords if isinstance(call, functools.partial) else {}
-        return BoundTerm(name, call, info, None, params, given, live, tunable)
+        call = preset(target, resolved)
+        return BoundTerm(name, call, info, None, params, given, resolved, tunable)
     try:
         memory = target(setup, **resolved)  # type: ignore[call-arg]
     except (ConfigError, RobotDescriptionError) as error:
