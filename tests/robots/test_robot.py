@@ -9,6 +9,7 @@ import pytest
 
 from roboyard.errors import ConfigError, RobotDescriptionError
 from roboyard.robots import Robot, RobotState, list_robots, load_robot
+from roboyard.robots.reading import LINK_MOTION, LINKS
 from roboyard.sim import World
 
 CART = {
@@ -93,6 +94,20 @@ def test_initial_positions_hold_after_loading(world: World) -> None:
     state = RobotState(robot, control_period=0.01)
     state.read()
     assert state.joint_positions[robot.joint_names.index("cart_to_pole")] == pytest.approx(0.3)
+
+
+def test_velocities_of_links_are_read_only_where_they_are_asked_for(world: World) -> None:
+    robot = Robot(world, load_robot("ant"))
+    poses, motion = (
+        RobotState(robot, control_period=0.01, parts=frozenset({part}))
+        for part in (LINKS, LINK_MOTION)
+    )
+    world.step()
+    poses.read()
+    motion.read()
+    assert poses.link_centers == motion.link_centers
+    assert all(row == full[:6] for row, full in zip(poses.link_rows, motion.link_rows, strict=True))
+    assert min(z for _, _, z in motion.link_velocities) < 0.0  # it falls
 
 
 def test_the_first_pattern_that_matches_counts(world: World) -> None:

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 JOINTS = "joints"
 MOTORS = "motors"
 LINKS = "links"
+LINK_MOTION = "link_motion"
 BASE_POSE = "base"
 GROUND_CONTACTS = "ground_contacts"
 CONTACTS = "contacts"
@@ -23,8 +24,8 @@ OBJECTS = "objects"
 OBJECT_MOTION = "object_motion"
 OBJECT_CONTACTS = "object_contacts"
 PARTS = frozenset({
-    JOINTS, MOTORS, LINKS, BASE_POSE, GROUND_CONTACTS, CONTACTS, OBJECTS, OBJECT_MOTION,
-    OBJECT_CONTACTS,
+    JOINTS, MOTORS, LINKS, LINK_MOTION, BASE_POSE, GROUND_CONTACTS, CONTACTS, OBJECTS,
+    OBJECT_MOTION, OBJECT_CONTACTS,
 })  # fmt: skip
 """Parts of the record; only those that some term needs are read."""
 
@@ -53,10 +54,12 @@ def bind_reads(
     reads: list[Callable[[], None]] = []
     if not parts.isdisjoint({JOINTS, MOTORS}) and robot.joints:
         reads.append(_joint_read(state, robot, MOTORS in parts))
-    if LINKS in parts and robot.link_names:
-        reads.append(_link_read(state, robot))
+    links_are_read = bool(parts & {LINKS, LINK_MOTION} and robot.link_names)
+    if links_are_read:
+        base_is_link = BASE_POSE in parts and robot.base_link != BASE
+        reads.append(_link_read(state, robot, LINK_MOTION in parts or base_is_link))
     if BASE_POSE in parts:
-        reads.append(_base_read(state, robot, LINKS in parts))
+        reads.append(_base_read(state, robot, links_are_read))
     if CONTACTS in parts:
         reads.append(_contact_read(state, robot, frozenset(grounds)))
     elif GROUND_CONTACTS in parts and grounds:
@@ -94,8 +97,9 @@ def _joint_read(state: RobotState, robot: Robot, motors: bool) -> Callable[[], N
     return read
 
 
-def _link_read(state: RobotState, robot: Robot) -> Callable[[], None]:
-    sample = sampling.link_sampler(robot.world, robot.body, range(len(robot.link_names)))
+def _link_read(state: RobotState, robot: Robot, velocities: bool) -> Callable[[], None]:
+    links = range(len(robot.link_names))
+    sample = sampling.link_sampler(robot.world, robot.body, links, velocities)
 
     def read() -> None:
         state.link_rows = sample()

@@ -84,7 +84,7 @@ class RobotState:
         """Torques of the engine's motors in the last physics step [N m]; see also ``torques``."""
         self.link_rows: Sequence[LinkRow] = (_NO_ROW,) * num_links
         """The engine's rows on the links, see ``sampling.LinkRow``; link_centers and others are
-        more convenient, this is faster."""
+        more convenient, this is faster. Velocities are in it if a term reads ``LINK_MOTION``."""
         self.contact_forces: dict[int, float] = {}
         """Links that touch anything, and the sum of normal forces on each [N]."""
         self.objects: dict[str, Vector] = dict.fromkeys(things or {}, _ORIGIN)
@@ -121,7 +121,7 @@ class RobotState:
 
     @property
     def link_velocities(self) -> list[Vector]:
-        """Velocities of the links' centres of mass [m/s]."""
+        """Velocities of the links' centres of mass [m/s]; part ``LINK_MOTION``."""
         return [row[6] for row in self.link_rows]
 
     @property

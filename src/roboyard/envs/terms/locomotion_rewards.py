@@ -17,7 +17,7 @@ from roboyard.envs.terms.geometry import gravity_direction, link_velocity, seen_
 from roboyard.envs.terms.registry import TermSetup, reward
 from roboyard.envs.terms.selections import ALL, FEET, Command, Joints, Links
 from roboyard.robots import RobotState
-from roboyard.robots.reading import BASE_POSE, CONTACTS, GROUND_CONTACTS, JOINTS, LINKS
+from roboyard.robots.reading import BASE_POSE, CONTACTS, GROUND_CONTACTS, JOINTS, LINK_MOTION
 
 
 @reward(BASE_POSE)
@@ -184,7 +184,7 @@ class FootAirTime:
         self._times = list(state)
 
 
-@reward(GROUND_CONTACTS, LINKS, unit="m^2/s^2")
+@reward(GROUND_CONTACTS, LINK_MOTION, unit="m^2/s^2")
 def foot_slip(state: RobotState, links: Links = FEET) -> float:
     """Return the summed squared horizontal velocity of links that touch the ground [m^2/s^2]."""
     total = 0.0

@@ -17,7 +17,14 @@ from roboyard.envs.terms.registry import EventContext, event, observation, rewar
 from roboyard.envs.terms.selections import EVERY_LINK, Command, Link, Links, Object
 from roboyard.errors import RobotDescriptionError
 from roboyard.robots import RobotState
-from roboyard.robots.reading import BASE_POSE, LINKS, OBJECT_CONTACTS, OBJECT_MOTION, OBJECTS
+from roboyard.robots.reading import (
+    BASE_POSE,
+    LINK_MOTION,
+    LINKS,
+    OBJECT_CONTACTS,
+    OBJECT_MOTION,
+    OBJECTS,
+)
 from roboyard.sim import BaseState, Dynamics
 from roboyard.sim.properties import link_properties
 from roboyard.sim.sampling import euler_angles, multiplied, quaternion
@@ -64,7 +71,7 @@ def link_place(state: RobotState, link: Link) -> Vector:
     return link_position(state, link)
 
 
-@observation(LINKS, BASE_POSE, unit="m/s", labels=("x", "y", "z"))
+@observation(LINK_MOTION, BASE_POSE, unit="m/s", labels=("x", "y", "z"))
 def link_motion(state: RobotState, link: Link) -> Vector:
     """Return the velocity of a link's centre of mass [m/s]."""
     return link_velocity(state, link)
