@@ -6,9 +6,12 @@ import contextlib
 import dataclasses
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
+import numpy.typing as npt
 import torch
 from stable_baselines3.common.vec_env import DummyVecEnv, VecEnv
+from stable_baselines3.common.vec_env.base_vec_env import VecEnvStepReturn
 
 from roboyard.agents.fast import ParallelLearner
 from roboyard.envs.timing import WorkTime, work_time
@@ -79,6 +82,7 @@ class Profiler:
         self._clock = PhaseClock(algorithm)
         for name in ("step_async", "step_wait", "reset"):
             self._clock.watch(self._venv, name, _STEPPING)
+        self._overlap = _Overlap(self._venv)
         for name in _CONDUCTING:
             self._clock.watch(session.conductor, name, CALLBACKS)
         self._start = session.step
@@ -95,7 +99,7 @@ class Profiler:
         work = _busiest(self._worked, _work_of_blocks(self._venv))
         start = self._start if first_step is None else first_step
         phases = {
-            **_stepping_phases(seconds.get(_STEPPING, 0.0), work),
+            **_stepping_phases(seconds.get(_STEPPING, 0.0), work, self._overlap.seconds),
             "wrappers": seconds[ENV],
             "inference": seconds[INFERENCE],
             "learning": seconds[LEARN],
@@ -103,6 +107,25 @@ class Profiler:
             "loop": seconds[LOOP],
         }
         return Profile(self._session.step - start, wall_s, phases, setting_of(self._session))
+
+
+class _Overlap:
+    """Time for which the training process does something else while worker processes step."""
+
+    def __init__(self, venv: VecEnv) -> None:
+        self.seconds = 0.0
+        self._sent = 0.0
+        self._step_async, self._step_wait = venv.step_async, venv.step_wait
+        if isinstance(venv, SharedMemoryVecEnv):
+            vars(venv).update(step_async=self._send, step_wait=self._wait)
+
+    def _send(self, actions: npt.NDArray[Any]) -> None:
+        self._step_async(actions)
+        self._sent = time.perf_counter()
+
+    def _wait(self) -> VecEnvStepReturn:
+        self.seconds += time.perf_counter() - self._sent
+        return self._step_wait()
 
 
 @contextlib.contextmanager
@@ -160,15 +183,16 @@ def _busiest(before: Sequence[WorkTime], after: Sequence[WorkTime]) -> WorkTime:
     )
 
 
-def _stepping_phases(stepping_s: float, work: WorkTime) -> dict[str, float]:
+def _stepping_phases(stepping_s: float, work: WorkTime, overlap_s: float) -> dict[str, float]:
     """Split the time of the vectorised steps.
 
     Args:
         stepping_s: Time that the training process spent in them [s].
-        work: Of the busiest process; more than ``stepping_s`` if it worked while the training
-            process did something else, which then hides that part of it.
+        work: Of the busiest process.
+        overlap_s: Time in which that process could work while the training process did
+            something else, which hides as large a share of the work [s].
     """
-    seen = min(1.0, stepping_s / max(work.total_s, 1e-9))
+    seen = stepping_s / max(stepping_s + overlap_s, work.total_s, 1e-9)
     total = work.total_s * seen
     phases = {"transport": stepping_s - total}
     if work.physics_s is None:

@@ -10,6 +10,8 @@ from typing import Final, ParamSpec, TypeVar
 from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
 
+from roboyard.agents.fast import OverlappedRollouts
+
 P = ParamSpec("P")
 R = TypeVar("R")
 
@@ -37,7 +39,10 @@ class PhaseClock:
         for name in ("step_async", "step_wait"):
             self.watch(algorithm.env, name, ENV)
         self.watch(algorithm, "train", LEARN)
-        if isinstance(algorithm, OnPolicyAlgorithm):
+        if isinstance(algorithm, OverlappedRollouts) and algorithm.overlaps:
+            self.watch(algorithm, "choose", INFERENCE)
+            self.watch(algorithm, "judge", INFERENCE)
+        elif isinstance(algorithm, OnPolicyAlgorithm):
             self._watch_forward(algorithm)
         else:
             self.watch(algorithm, "_sample_action", INFERENCE)

@@ -17,6 +17,7 @@ from torch import Tensor, nn
 
 from roboyard.agents.fast.lanes import Lanes
 from roboyard.agents.fast.programs import Function, Programs
+from roboyard.agents.fast.rollouts import OverlappedRollouts
 from roboyard.agents.fast.steps import (
     AdamSteps,
     clip,
@@ -53,7 +54,7 @@ class Halves(NamedTuple):
     critic: list[nn.Parameter]
 
 
-class PPO(stable_baselines3.PPO):
+class PPO(OverlappedRollouts, stable_baselines3.PPO):
     """SB3's PPO; the update takes half the time and gives the same bits.
 
     The losses of actor and critic have no parameter in common unless they share a network that

@@ -11,8 +11,10 @@ import numpy as np
 import numpy.typing as npt
 import torch
 from jax import lax
+from stable_baselines3.common.noise import ActionNoise
 from stable_baselines3.common.off_policy_algorithm import OffPolicyAlgorithm
 
+from roboyard.agents.fast.rollouts import acting_threads
 from roboyard.agents.jax.exchange import copies, put
 from roboyard.agents.jax.networks import Tensors, tensor_names, tensors_of
 from roboyard.agents.jax.optimizers import Adam, Moments, Parameters
@@ -132,6 +134,12 @@ class CompiledOffPolicy(OffPolicyAlgorithm):
         """Take over state dictionaries; the next update starts from them."""
         super().set_parameters(load_path_or_dict, exact_match, device)
         self._learner = None
+
+    def _sample_action(
+        self, learning_starts: int, action_noise: ActionNoise | None = None, n_envs: int = 1
+    ) -> tuple[npt.NDArray[Any], npt.NDArray[Any]]:
+        with acting_threads(self.observation_space):
+            return super()._sample_action(learning_starts, action_noise, n_envs)
 
     def _lower(self, names: Mapping[int, str]) -> None:
         """Prepare the networks' forward passes."""

@@ -16,6 +16,7 @@ from stable_baselines3.common.buffers import RolloutBuffer
 from stable_baselines3.common.policies import ActorCriticPolicy
 from stable_baselines3.common.utils import explained_variance
 
+from roboyard.agents.fast.rollouts import OverlappedRollouts
 from roboyard.agents.jax.distributions import lower_likelihood
 from roboyard.agents.jax.exchange import copies, put
 from roboyard.agents.jax.networks import Tensors, lower, tensor_names, tensors_of
@@ -46,7 +47,7 @@ class Learner(NamedTuple):
     """False after the policy has moved further than ``target_kl``."""
 
 
-class JaxPPO(PPO):
+class JaxPPO(OverlappedRollouts, PPO):
     """Proximal policy optimisation with a compiled update.
 
     The minibatches are those that ``PPO`` would draw from the same NumPy generator, so both
