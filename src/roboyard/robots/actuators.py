@@ -128,9 +128,10 @@ class TorqueActuator(Actuator):
         super().__init__(robot, config, where)
         self._send = torque_setter(robot.world, robot.body, self.joints)
         self._forces: list[float] = []
-        self._is_plain = not self.offset.any() and config.effort_limit is None
-        if config.single_precision:
-            self._is_plain = False
+        self._has_offset = bool(self.offset.any())
+        self._is_limited = config.effort_limit is not None
+        self._is_single = config.single_precision
+        if self._is_single:
             self.scale = self.scale.astype(np.float32).astype(np.float64)
         self.keep_nominal()
 
@@ -142,14 +143,15 @@ class TorqueActuator(Actuator):
 
     def command(self, action: Floats) -> None:
         """Compute the torques."""
-        self.torques = action * self.scale
-        if not self._is_plain:
-            self.torques += self.offset
-            if self.config.effort_limit is not None:
-                np.clip(self.torques, -self.effort_limit, self.effort_limit, out=self.torques)
-            if self.config.single_precision:
-                self.torques[:] = self.torques.astype(np.float32)
-        self._forces = self.torques.tolist()
+        torques = action * self.scale
+        if self._has_offset:
+            torques += self.offset
+        if self._is_limited:
+            np.clip(torques, -self.effort_limit, self.effort_limit, out=torques)
+        if self._is_single:
+            torques = torques.astype(np.float32).astype(np.float64)
+        self.torques = torques
+        self._forces = torques.tolist()
 
     def drive(self) -> None:
         """Apply the torques, which the engine forgets after each step."""

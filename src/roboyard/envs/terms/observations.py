@@ -62,7 +62,7 @@ class JointFractionsAndVelocities(Term):
         if not self._is_all:
             fractions, velocities = fractions[self._joints], velocities[self._joints]
         self._fractions[:] = fractions
-        np.multiply(velocities, self._scale, out=self._velocities)
+        np.multiply(velocities, self._scale, self._velocities)
         return self._values
 
 
