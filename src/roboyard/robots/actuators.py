@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from roboyard.config.robots import ActuatorConfig, PerJoint
 from roboyard.robots.matching import match_names, per_joint
 from roboyard.sim import JointReader
-from roboyard.sim.sampling import torque_setter
+from roboyard.sim.sampling import joint_columns, joint_sampler, torque_setter
 
 if TYPE_CHECKING:
     from roboyard.robots.robot import Robot
@@ -238,7 +238,7 @@ class PDActuator(Actuator):
         self.damping = self._gains(config.damping, "damping", 0.0)
         self.targets: Floats = self.offset.copy()
         """Positions aimed at [rad] or [m], shape (joints,)."""
-        self._reader = JointReader(robot.world, robot.body, self.joints)
+        self._sample = joint_sampler(robot.world, robot.body, self.joints)
         self._send = torque_setter(robot.world, robot.body, self.joints)
         self.keep_nominal()
 
@@ -250,15 +250,15 @@ class PDActuator(Actuator):
 
     def command(self, action: Floats) -> None:
         """Set the target positions."""
-        np.multiply(action, self.scale, out=self.targets)
-        self.targets += self.offset
+        self.targets = action * self.scale + self.offset
 
     def drive(self) -> None:
         """Apply the limited torques for the present error."""
-        self._reader.read()
-        torques = self.stiffness * (self.targets - self._reader.positions)
-        torques -= self.damping * self._reader.velocities
-        np.clip(torques, -self.effort_limit, self.effort_limit, out=self.torques)
+        positions, velocities = joint_columns(self._sample())
+        torques = self.stiffness * (self.targets - np.array(positions))
+        torques -= self.damping * np.array(velocities)
+        # Quicker than clip, at every engine step.
+        self.torques = np.minimum(np.maximum(torques, -self.effort_limit), self.effort_limit)
         self._send(self.torques.tolist())
 
 

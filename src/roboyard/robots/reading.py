@@ -75,7 +75,7 @@ def bind_reads(
 
 def _joint_read(state: RobotState, robot: Robot, motors: bool) -> Callable[[], None]:
     sample = sampling.joint_sampler(robot.world, robot.body, robot.joint_indices)
-    array = np.array
+    columns, array = sampling.joint_columns, np.array
     has_limits = robot.upper > robot.lower
     span = np.where(has_limits, robot.upper - robot.lower, 1.0)
     slope = np.where(has_limits, 2.0 / span, 0.0)
@@ -83,10 +83,7 @@ def _joint_read(state: RobotState, robot: Robot, motors: bool) -> Callable[[], N
 
     def read() -> None:
         rows = sample()
-        positions, velocities = [], []
-        for position, velocity, _, _ in rows:
-            positions.append(position)
-            velocities.append(velocity)
+        positions, velocities = columns(rows)
         state.previous_joint_velocities = state.joint_velocities
         state.joint_positions = here = array(positions)
         state.joint_velocities = array(velocities)

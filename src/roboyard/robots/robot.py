@@ -17,7 +17,7 @@ from roboyard.robots.spec import find_asset
 from roboyard.sim import BaseState, Dynamics, World
 from roboyard.sim.bodies import signature
 from roboyard.sim.ground import INERTIA_FROM_FILE, SELF_COLLISION
-from roboyard.sim.sampling import quaternion
+from roboyard.sim.sampling import EngineFailure, quaternion
 
 Floats = NDArray[np.float64]
 
@@ -61,6 +61,8 @@ class Robot:
         """Lower limits [rad] or [m], shape (joints,); above ``upper`` where there is none."""
         self.upper: Floats = np.array([joint.upper for joint in self.joints])
         """Upper limits [rad] or [m], shape (joints,)."""
+        self.half_ranges: Floats = np.maximum((self.upper - self.lower) / 2, 0.0)
+        """Half of the way between the limits [rad] or [m]; 0 where there are none."""
         self._check_numbers()
         self.base_link = BASE if spec.base_link is None else self.link(spec.base_link, "base_link")
         """Index of the link whose pose counts as the robot's; -1 is the base."""
@@ -140,9 +142,16 @@ class Robot:
             actuator.command(action[start:end])
 
     def drive(self) -> None:
-        """Tell the engine what it needs before each of its steps."""
-        for actuator in self.actuators:
-            actuator.drive()
+        """Tell the engine what it needs before each of its steps.
+
+        Raises:
+            SimulationError: The world is closed.
+        """
+        try:
+            for actuator in self.actuators:
+                actuator.drive()
+        except EngineFailure as error:
+            raise self.world.failure("the robot cannot be driven", error) from error
 
     def _where(self, place: str) -> str:
         return f"robot '{self.name}': {place}"

@@ -58,6 +58,15 @@ def joint_sampler(
     return partial(pybullet.getJointStates, body, tuple(joints), world.client)
 
 
+def joint_columns(rows: Sequence[JointRow]) -> tuple[list[float], list[float]]:
+    """Return the positions and the velocities in what a :func:`joint_sampler` read."""
+    positions, velocities = [], []
+    for position, velocity, _, _ in rows:
+        positions.append(position)
+        velocities.append(velocity)
+    return positions, velocities
+
+
 def link_sampler(
     world: World, body: int, links: Iterable[int], velocities: bool = True
 ) -> Callable[[], Sequence[LinkRow]]:

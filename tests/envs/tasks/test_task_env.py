@@ -160,6 +160,14 @@ def test_numbers_that_are_not_finite_end_the_episode() -> None:
     env.close()
 
 
+def test_a_closed_environment_refuses_to_step() -> None:
+    env = TaskEnv("hopper-run")
+    env.reset(seed=0)
+    env.close()
+    with pytest.raises(SimulationError, match="the world is closed"):
+        env.step(np.zeros(3, np.float32))
+
+
 @pytest.mark.parametrize("task", ["hopper-run", "panda-pick-and-place"])
 def test_a_thousand_resets_leak_nothing(task: str) -> None:
     import psutil

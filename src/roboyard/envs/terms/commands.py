@@ -254,7 +254,10 @@ class GaitClock:
 
     def _value(self) -> Floats:
         angles = math.tau * (self._phase + self._offsets)
-        return np.stack([np.sin(angles), np.cos(angles)], axis=1).ravel()
+        value = np.empty(2 * len(angles))
+        value[0::2] = np.sin(angles)
+        value[1::2] = np.cos(angles)
+        return value
 
     def get_state(self) -> dict[str, Any]:
         """Return what snapshots need."""

@@ -16,6 +16,7 @@ from roboyard.envs.terms.selections import ALL, Joints
 from roboyard.robots import RobotState
 from roboyard.robots.reading import JOINTS, MOTORS
 
+_ZERO = np.array(0.0)  # numpy converts scalars at every call
 Share = Annotated[float, Field(gt=0.0, le=1.0)]
 
 
@@ -100,10 +101,8 @@ def joint_limit_excess(state: RobotState, joints: Joints = ALL, soft: Share = 0.
 
     Joints without limits count nothing.
     """
-    robot = state.robot
-    half = (robot.upper - robot.lower)[joints] / 2
-    beyond = np.abs(state.joint_fractions[joints]) - soft
-    return float((np.maximum(beyond, 0.0) * np.maximum(half, 0.0)).sum())
+    beyond = np.maximum(abs(state.joint_fractions[joints]) - soft, _ZERO)
+    return float((beyond * state.robot.half_ranges[joints]).sum())
 
 
 @reward(JOINTS, MOTORS)

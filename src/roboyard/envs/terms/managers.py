@@ -71,6 +71,7 @@ class MetricManager:
             bind(REWARDS, "metrics", name, config, setup) for name, config in configs.items()
         ]
         self._overs = [config.over for config in configs.values()]
+        self._calls = list(zip(self._overs, [term.call for term in self.terms], strict=True))
         self._values = [0.0] * len(self.terms)
 
     def reset(self) -> None:
@@ -79,10 +80,13 @@ class MetricManager:
 
     def compute(self, state: RobotState) -> None:
         """Take in the control step that just ended."""
-        for index, (term, over) in enumerate(zip(self.terms, self._overs, strict=True)):
-            value, before = float(term.call(state)), self._values[index]
-            kept = {"mean": before + value, "last": value, "largest": max(before, value)}
-            self._values[index] = kept[over]
+        values = self._values
+        for index, (over, call) in enumerate(self._calls):
+            value = float(call(state))
+            if over == "mean":
+                values[index] += value
+            elif over == "last" or value > values[index]:
+                values[index] = value
 
     def report(self, steps: int) -> dict[str, float]:
         """Return every metric of an episode of ``steps`` control steps."""
