@@ -148,6 +148,18 @@ def test_every_entry_of_the_observation_has_a_name(env: TaskEnv) -> None:
         assert len({entry.name for entry in entries}) == len(entries)
 
 
+@pytest.mark.parametrize("limit", [0.01, 0.4, 1.0, 5.0])
+def test_an_observation_is_cut_at_its_limit_and_nowhere_else(limit: float) -> None:
+    cut, whole = (TaskEnv("ant-run", overrides={"clip_observations": c}) for c in (limit, None))
+    actions = np.random.default_rng(0).uniform(-1, 1, (50, 8)).astype(np.float32)
+    pairs = [(cut.reset(seed=0)[0], whole.reset(seed=0)[0])]
+    pairs += [(cut.step(action)[0], whole.step(action)[0]) for action in actions]
+    for seen, full in pairs:
+        np.testing.assert_array_equal(seen, np.clip(full, np.float32(-limit), np.float32(limit)))
+    cut.close()
+    whole.close()
+
+
 def test_numbers_that_are_not_finite_end_the_episode() -> None:
     env = TaskEnv("hopper-run", overrides={"clip_observations": None})
     env.reset(seed=0)
