@@ -3,44 +3,24 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
-from contextlib import contextmanager
+from functools import cached_property
 from typing import Any, NamedTuple
 
-import gymnasium
 import numpy as np
 import torch
 from gymnasium import spaces
 from numpy.typing import NDArray
 from stable_baselines3.common.buffers import RolloutBuffer
 from stable_baselines3.common.callbacks import BaseCallback
-from stable_baselines3.common.distributions import Distribution, StateDependentNoiseDistribution
 from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
-from stable_baselines3.common.policies import ActorCriticPolicy, BaseModel
-from stable_baselines3.common.preprocessing import is_image_space
-from stable_baselines3.common.torch_layers import BaseFeaturesExtractor, MlpExtractor
 from stable_baselines3.common.type_aliases import PyTorchObs
 from stable_baselines3.common.utils import obs_as_tensor
 from stable_baselines3.common.vec_env import VecEnv
-from torch import Tensor, nn
+from torch import Tensor
 
+from roboyard.agents.fast.acting import Acting, Choice, acting_threads, can_take_apart
+from roboyard.agents.fast.programs import Programs
 from roboyard.agents.fast.steps import unchecked_distributions
-
-_TAKEN_APART = ("forward", "extract_features", "_get_action_dist_from_latent")
-
-
-class Choice(NamedTuple):
-    """Actions, and what is needed to judge them."""
-
-    actions: Tensor
-    """As the distribution gives them."""
-    observations: PyTorchObs
-    features: Tensor
-    """Of the observations, for the actor."""
-    latent: Tensor
-    """The actor's last hidden layer."""
-    distribution: Distribution | None
-    """Where the actions are from; None if it is not known yet."""
 
 
 class Step(NamedTuple):
@@ -68,12 +48,15 @@ class OverlappedRollouts(OnPolicyAlgorithm):
     @property
     def overlaps(self) -> bool:
         """Whether the policy's forward pass is SB3's own, which can be taken apart."""
-        policy = self.policy
-        return (
-            isinstance(policy, ActorCriticPolicy)
-            and _is_as_in(ActorCriticPolicy, policy, *_TAKEN_APART)
-            and _is_as_in(MlpExtractor, policy.mlp_extractor, "forward")
-        )
+        return can_take_apart(self.policy)
+
+    @cached_property
+    def acting_programs(self) -> Programs:
+        """What rollouts have recorded."""
+        return Programs()
+
+    def _excluded_save_params(self) -> list[str]:
+        return [*super()._excluded_save_params(), "acting_programs"]
 
     def collect_rollouts(
         self,
@@ -110,6 +93,7 @@ class OverlappedRollouts(OnPolicyAlgorithm):
     ) -> NDArray[np.bool_] | None:
         """Make all steps; return the last ``dones``, or None if a callback ends the training."""
         # Variables have SB3's names, because callbacks look them up.
+        acting = Acting(self.policy, self.acting_programs)
         dones: NDArray[np.bool_] | None = None
         last: Step | None = None
         for n_steps in range(n_rollout_steps):
@@ -117,14 +101,15 @@ class OverlappedRollouts(OnPolicyAlgorithm):
                 if self.use_sde and self.sde_sample_freq > 0 == n_steps % self.sde_sample_freq:
                     self.policy.reset_noise(env.num_envs)
                 obs_tensor = self._observed()
-                choice = self.choose(obs_tensor)
+                choice = self.choose(acting, obs_tensor)
                 actions = choice.actions.reshape((-1, *self.action_space.shape)).cpu().numpy()  # type: ignore[misc]
                 clipped_actions = self._allowed(actions)
                 env.step_async(clipped_actions)
                 self._keep(last, rollout_buffer)
-                values, log_probs = self.judge(choice)
+                values, log_probs = self.judge(acting, choice)
             if not math.isfinite(log_probs.sum().item()):
-                self._check(choice)
+                # Built with torch's checks, a distribution that is no possible one raises.
+                self.policy._get_action_dist_from_latent(choice.latent)
             new_obs, rewards, dones, infos = env.step_wait()
             self.num_timesteps += env.num_envs
             callback.update_locals(locals())
@@ -138,35 +123,13 @@ class OverlappedRollouts(OnPolicyAlgorithm):
         self._keep(last, rollout_buffer)
         return dones
 
-    def choose(self, observations: PyTorchObs) -> Choice:
-        """Draw actions, and compute nothing that they do not need."""
-        policy = self.policy
-        shared = policy.share_features_extractor
-        extractor = policy.features_extractor if shared else policy.pi_features_extractor
-        features = _features(policy, observations, extractor)
-        latent = policy.mlp_extractor.forward_actor(features)
-        noise = policy.action_dist
-        if type(noise) is StateDependentNoiseDistribution:
-            # The variance, which takes longer than the noise, is for the log-probability alone.
-            actions = policy.action_net(latent) + noise.get_noise(latent)
-            if noise.bijector is not None:
-                actions = noise.bijector.forward(actions)
-            return Choice(actions, observations, features, latent, None)
-        distribution = policy._get_action_dist_from_latent(latent)
-        return Choice(distribution.get_actions(), observations, features, latent, distribution)
+    def choose(self, acting: Acting, observations: PyTorchObs) -> Choice:
+        """Draw actions; a method, so that its time can be taken."""
+        return acting.choose(observations)
 
-    def judge(self, choice: Choice) -> tuple[Tensor, Tensor]:
-        """Return values, shape (num_envs, 1), and the actions' log-probabilities, (num_envs,)."""
-        policy, features = self.policy, choice.features
-        if not policy.share_features_extractor:
-            features = _features(policy, choice.observations, policy.vf_features_extractor)
-        values = policy.value_net(policy.mlp_extractor.forward_critic(features))
-        distribution = choice.distribution or policy._get_action_dist_from_latent(choice.latent)
-        return values, distribution.log_prob(choice.actions)
-
-    def _check(self, choice: Choice) -> None:
-        """Raise torch's error if the distribution of the actions is not a possible one."""
-        self.policy._get_action_dist_from_latent(choice.latent).log_prob(choice.actions)
+    def judge(self, acting: Acting, choice: Choice) -> tuple[Tensor, Tensor]:
+        """Return values and log-probabilities; a method, so that its time can be taken."""
+        return acting.judge(choice)
 
     def _observed(self) -> PyTorchObs:
         assert self._last_obs is not None
@@ -195,37 +158,3 @@ class OverlappedRollouts(OnPolicyAlgorithm):
                     value = self.policy.predict_values(self.policy.obs_to_tensor(last)[0])[0]
                 step.rewards[index] += self.gamma * value
         rollout_buffer.add(*step[:6])
-
-
-@contextmanager
-def acting_threads(observation_space: gymnasium.Space[Any]) -> Iterator[None]:
-    """Act on one thread, unless observations have images.
-
-    A batch is as small as the number of environments: more threads gain nothing, and go on
-    spinning for a while on the cores that the environments need.
-    """
-    threads = torch.get_num_threads()
-    if not _has_images(observation_space):
-        torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(threads)
-
-
-def _has_images(space: gymnasium.Space[Any]) -> bool:
-    parts = space.values() if isinstance(space, spaces.Dict) else (space,)
-    return any(is_image_space(part) for part in parts)
-
-
-def _features(
-    policy: ActorCriticPolicy, observations: PyTorchObs, extractor: BaseFeaturesExtractor
-) -> Tensor:
-    return BaseModel.extract_features(policy, observations, extractor)
-
-
-def _is_as_in(owner: type[nn.Module], module: nn.Module, *names: str) -> bool:
-    """Return whether calling a module runs the owner's methods, and no hooks."""
-    hooked = module._forward_hooks or module._forward_pre_hooks
-    methods = [getattr(getattr(module, name), "__func__", None) for name in names]
-    return not hooked and methods == [getattr(owner, name) for name in names]

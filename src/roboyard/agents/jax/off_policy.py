@@ -14,7 +14,7 @@ from jax import lax
 from stable_baselines3.common.noise import ActionNoise
 from stable_baselines3.common.off_policy_algorithm import OffPolicyAlgorithm
 
-from roboyard.agents.fast.rollouts import acting_threads
+from roboyard.agents.fast.acting import acting_threads
 from roboyard.agents.jax.exchange import copies, put
 from roboyard.agents.jax.networks import Tensors, tensor_names, tensors_of
 from roboyard.agents.jax.optimizers import Adam, Moments, Parameters
