@@ -10,6 +10,7 @@ from stable_baselines3.common.vec_env import DummyVecEnv
 from torch import nn
 
 from roboyard.agents import fast
+from roboyard.agents.fast import programs
 from roboyard.testing.fake_envs import FORCE, IMAGE, MIXED, VECTOR, FakeEnv
 
 PPO = {"n_steps": 32, "batch_size": 16, "n_epochs": 3, "learning_rate": 1e-3}
@@ -38,6 +39,12 @@ CASES = {
         {"policy": "MultiInputPolicy", "observation": MIXED},
     ),
 }
+
+
+@pytest.fixture(autouse=True)
+def products_of_mkl(monkeypatch):
+    """The bits of torch, on every processor."""
+    monkeypatch.setattr(programs, "prefers_onednn", lambda: False)
 
 
 def trained(cls, settings, *, policy="MlpPolicy", observation=VECTOR, action=FORCE, **more):
@@ -72,10 +79,21 @@ def test_the_weights_and_the_logged_numbers_are_those_of_sb3(case):
 @pytest.mark.filterwarnings("ignore:You have specified a mini-batch size")
 def test_ppos_update_is_recorded_unless_it_learns_features(case):
     _, settings, environment = CASES[case]
-    programs = trained(fast.PPO, settings, **environment).programs
+    recorded = trained(fast.PPO, settings, **environment).programs.recorded
     batches = 2 if "short" in case else 1
     learns_features = "images" in case or "dictionaries" in case
-    assert programs.recorded == (0 if learns_features else 2 * batches)
+    assert recorded == (0 if learns_features else 2 * batches)
+
+
+def test_products_of_onednn_differ_from_mkls_by_rounding_only(monkeypatch):
+    wide = {"policy_kwargs": {"net_arch": [256, 256]}}
+    settings = PPO | {"n_steps": 64, "batch_size": 64, "n_epochs": 1}
+    theirs = trained(stable_baselines3.PPO, settings, **wide)
+    monkeypatch.setattr(programs, "prefers_onednn", lambda: True)
+    ours = trained(fast.PPO, settings, **wide)
+    assert ours.programs.recorded
+    for key, value in theirs.policy.state_dict().items():
+        np.testing.assert_allclose(value, ours.policy.state_dict()[key], atol=2e-4, err_msg=key)
 
 
 @pytest.mark.parametrize("name", ["PPO", "SAC", "TD3"])

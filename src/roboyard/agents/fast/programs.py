@@ -8,15 +8,19 @@ the same order, run by TorchScript's interpreter without the lock: the same bits
 
 from __future__ import annotations
 
+import logging
 import warnings
 from collections.abc import Callable, Hashable, Iterable, Sequence
 
 import torch
 from torch import Tensor, nn
 
+from roboyard.agents.fast.products import prefers_onednn, use_onednn
+
 Function = Callable[..., list[Tensor]]
 """From tensors to tensors; calls autograd itself."""
 
+_LOG = logging.getLogger(__name__)
 _PURE = ("torch.nn.", "stable_baselines3.", "sb3_contrib.", "roboyard.")
 _CHANGING = (nn.modules.batchnorm._NormBase, nn.modules.dropout._DropoutNd, nn.RNNBase)
 
@@ -88,12 +92,15 @@ def record(function: Function, inputs: Sequence[Tensor]) -> Function:
 
     try:
         graph = make_fx(flat)(*inputs)
+        if prefers_onednn():
+            use_onednn(graph)
         with _as_recorded(), warnings.catch_warnings():
             warnings.simplefilter("ignore")  # tracing is deprecated, and there is no successor
             traced = torch.jit.trace(  # type: ignore[no-untyped-call]
                 graph, tuple(inputs), check_trace=False
             )
-    except Exception:
+    except Exception as error:
+        _LOG.info("Not recorded, so run step by step: %s", str(error).partition("\n")[0])
         return function
 
     def program(*inputs: Tensor) -> list[Tensor]:
