@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from typing import TypeVar
 
-from stable_baselines3.common.vec_env import VecEnv, VecEnvWrapper, VecMonitor, VecNormalize
+from stable_baselines3.common.vec_env import VecEnv, VecEnvWrapper, VecMonitor
 
 from roboyard.config.schema import ExperimentConfig
 from roboyard.envs.shared import InfoMode
 from roboyard.envs.vector import make_vec_env
 from roboyard.seeds import derive_seeds
 from roboyard.training.checked_envs import CheckedVecEnv
+from roboyard.training.normalized_envs import NormalizedVecEnv
 
 W = TypeVar("W", bound=VecEnvWrapper)
 
@@ -43,7 +44,7 @@ def make_training_envs(config: ExperimentConfig, infos: InfoMode = "all") -> Vec
     normalize = env.normalize
     if not (normalize.observations or normalize.rewards):
         return venv
-    return VecNormalize(
+    return NormalizedVecEnv(
         venv,
         norm_obs=normalize.observations,
         norm_reward=normalize.rewards,

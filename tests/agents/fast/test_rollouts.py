@@ -114,7 +114,8 @@ def test_rollouts_weights_draws_and_what_callbacks_see_are_those_of_sb3(case, wo
     draws = torch.get_rng_state(), np.random.get_state()[1:]
     ours = trained(fast, CASES[case], workers, given)
     assert ours.overlaps
-    assert ours.acting_programs.recorded == 2
+    # Turning numbers into vectors looks at them, which cannot be recorded.
+    assert ours.acting_programs.recorded == (1 if "numbers" in case else 2)
     assert len(given.buffers) == 3
     assert_same(expected.buffers, given.buffers)
     assert_same(expected.seen, given.seen)
