@@ -22,15 +22,15 @@ from roboyard.envs.shared.layout import (
     plan,
     reserve,
 )
+from roboyard.envs.shared.notes import Info, Note, unpack_end, without_end
 from roboyard.envs.shared.registrations import custom_registrations
-from roboyard.envs.shared.worker import Built, Note, Setup
+from roboyard.envs.shared.worker import Built, Setup
 from roboyard.errors import ConfigError
 
 InfoMode: TypeAlias = Literal["all", "ends"]
 """Which infos reach the parent: all that are not empty, or those of last steps only."""
 MakeEnv: TypeAlias = Callable[[], gymnasium.Env[Any, Any]]
 Observations: TypeAlias = dict[ObservationKey, NDArray[Any]]
-Info: TypeAlias = dict[str, Any]
 
 
 class StepResult(NamedTuple):
@@ -184,12 +184,11 @@ class WorkerPool:
         infos: list[Info] = [{"TimeLimit.truncated": False} for _ in range(self.num_envs)]
         reset_infos: dict[int, Info] = {}
         for answer in answers:
-            note: Note
-            for note in answer or ():
-                note.info.setdefault("TimeLimit.truncated", False)
-                infos[note.env_index] = note.info
-                if note.reset_info is not None:
-                    reset_infos[note.env_index] = note.reset_info
+            notes: list[Note] = answer or []
+            for index, info, reset_info in notes:
+                infos[index] = unpack_end(info) if isinstance(info, bytes) else without_end(info)
+                if reset_info is not None:
+                    reset_infos[index] = reset_info
         rewards, dones = self._arrays.rewards.copy(), self._arrays.dones.copy()
         return StepResult(self._read_observations(), rewards, dones, infos, reset_infos)
 

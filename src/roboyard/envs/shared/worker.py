@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import copy
 import faulthandler
 import gc
 import os
@@ -28,6 +27,7 @@ from roboyard.envs.shared.channel import (
 from roboyard.envs.shared.failure import describe
 from roboyard.envs.shared.layout import map_arrays, map_progress, plan
 from roboyard.envs.shared.lifeline import tie_to_parent
+from roboyard.envs.shared.notes import Note, pack_end
 from roboyard.envs.shared.registrations import adopt_registrations
 
 AnyEnv = gymnasium.Env[Any, Any]
@@ -51,15 +51,6 @@ class Built(NamedTuple):
     observation_space: gymnasium.Space[Any]
     action_space: gymnasium.Space[Any]
     metadata: dict[str, Any]
-
-
-class Note(NamedTuple):
-    """What one environment has to say about a step besides numbers."""
-
-    env_index: int
-    info: dict[str, Any]
-    reset_info: dict[str, Any] | None
-    """Not None when the episode ended and the next one began."""
 
 
 class Worker:
@@ -138,16 +129,13 @@ class Worker:
             done = bool(terminated or truncated)
             dones[number] = done
             if done:
-                # Copied first: the environment may hand out the same arrays after its reset.
-                info = copy.deepcopy(info)
-                info["TimeLimit.truncated"] = truncated and not terminated
-                info["terminal_observation"] = copy.deepcopy(observation)
+                end = pack_end(info, observation, truncated and not terminated)
                 self._doing = "reset()"
                 observation, reset_info = env.reset()
                 self._doing = "step()"
-                notes.append(Note(self._first + number, info, reset_info))
+                notes.append((self._first + number, end, reset_info))
             elif info and self._all_infos:
-                notes.append(Note(self._first + number, info, None))
+                notes.append((self._first + number, info, None))
             self._store(number, observation)
         if notes:
             self._reply(notes)
