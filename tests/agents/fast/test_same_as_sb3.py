@@ -85,6 +85,16 @@ def test_ppos_update_is_recorded_unless_it_learns_features(case):
     assert recorded == (0 if learns_features else 2 * batches)
 
 
+@pytest.mark.parametrize("case", [case for case in CASES if not case.startswith("PPO")])
+def test_the_updates_of_off_policy_algorithms_are_recorded_unless_they_learn_features(case):
+    name, settings, environment = CASES[case]
+    agent = trained(getattr(fast, name), settings, lanes=2, **environment)
+    learns_features = "images" in case or "dictionaries" in case
+    assert bool(agent.__dict__.get("programs")) != learns_features
+    if not learns_features:
+        assert agent.programs.recorded == len(agent.programs._known)
+
+
 def test_products_of_onednn_differ_from_mkls_by_rounding_only(monkeypatch):
     wide = {"policy_kwargs": {"net_arch": [256, 256]}}
     settings = PPO | {"n_steps": 64, "batch_size": 64, "n_epochs": 1}

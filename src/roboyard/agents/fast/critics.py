@@ -2,152 +2,133 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from functools import partial
-from typing import NamedTuple, TypeVar
+from collections.abc import Callable, Hashable, Sequence
+from typing import NamedTuple
 
 import torch
 from stable_baselines3.common.policies import BaseModel, ContinuousCritic
 from torch import Tensor, nn
 
-from roboyard.agents.fast.lanes import Lanes
-from roboyard.agents.fast.steps import adam_step, follow, has_stepped, steps_like_adam
-
-_SIDES = (0, 1)
-
-Result = TypeVar("Result")
+from roboyard.agents.fast.programs import Programs, is_pure
+from roboyard.agents.fast.steps import AdamSteps, follow, steps_like_adam
 
 
 def can_learn_apart(critic: ContinuousCritic, *others: BaseModel) -> bool:
     """Return whether an algorithm's networks are such as :class:`Critics` can train.
 
-    They are unless they learn features, have a forward pass of their own, or an optimiser other
-    than Adam.
+    They are unless they learn features, have a forward pass of their own or layers that do more
+    than compute, or an optimiser other than Adam.
     """
-    extractors = [model.features_extractor for model in (critic, *others)]
+    models = (critic, *others)
+    extractors = [model.features_extractor for model in models]
     learnt = [p for net in extractors if net is not None for p in net.parameters()]
-    optimizers = [m.optimizer for m in (critic, *others) if hasattr(m, "optimizer")]
+    optimizers = [model.optimizer for model in models if hasattr(model, "optimizer")]
     return (
         not learnt
         and type(critic).forward is ContinuousCritic.forward
+        and all(is_pure(model) for model in models)
         and all(steps_like_adam(optimizer) for optimizer in optimizers)
     )
 
 
-class Critics:
-    """The critics of SAC and TD3 and their targets, in two halves, one a lane."""
+class Judgement(NamedTuple):
+    """What some critics say of actions."""
 
-    def __init__(self, critic: ContinuousCritic, target: ContinuousCritic, lanes: Lanes) -> None:
-        """Take the networks of an algorithm."""
-        self._optimizer = critic.optimizer
-        self._lanes = lanes
+    values: list[Tensor]
+    """Of each critic, shape (batch, 1)."""
+    slopes: list[Tensor]
+    """Gradients of minus the mean of each critic's values, with respect to the actions."""
+
+
+class Critics:
+    """The critics of SAC and TD3 and their targets, in two halves, one a lane.
+
+    Each half, also called side, is used by one lane at a time.
+    """
+
+    def __init__(
+        self, critic: ContinuousCritic, target: ContinuousCritic, programs: Programs
+    ) -> None:
+        """Take the networks of an algorithm, and what it has recorded."""
+        self._programs = programs
         self._nets = _halves(critic.q_networks)
         self._targets = _halves(target.q_networks)
         self._parameters = [_parameters(nets) for nets in self._nets]
+        self._steps = [AdamSteps(critic.optimizer, half) for half in self._parameters if half]
 
-    def learn(
-        self,
-        inputs: Tensor,
-        next_inputs: Tensor,
-        target_of: Callable[[Tensor], Tensor],
-        factor: float,
-    ) -> Tensor:
-        """Make one step.
+    def aim(self, side: int, inputs: Tensor) -> list[Tensor]:
+        """Return what the targets of a side give, each of shape (batch, 1).
 
         Args:
-            inputs: Observations and actions, shape (batch, observation + action).
-            next_inputs: The next ones.
-            target_of: Gives the values to aim at, shape (batch, 1), from the lowest of the
-                targets' values.
-            factor: Of the sum of the critics' mean squared errors.
+            side: 0 or 1.
+            inputs: Features and actions, shape (batch, features + actions).
+        """
+        targets = self._targets[side]
+
+        def values(inputs: Tensor) -> list[Tensor]:
+            return [net(inputs) for net in targets]
+
+        return self._run("aim", values, [inputs], targets)
+
+    def learn(self, side: int, inputs: Tensor, aims: Tensor, factor: float) -> list[Tensor]:
+        """Make a step of a side's critics.
+
+        Args:
+            side: 0 or 1.
+            inputs: Features and actions, shape (batch, features + actions).
+            aims: The values to reach, shape (batch, 1).
+            factor: Of the mean squared errors.
 
         Returns:
-            The loss.
+            The critics' mean squared errors.
         """
+        nets, parameters = self._nets[side], self._parameters[side]
 
-        def look(side: int) -> tuple[list[Tensor], list[Tensor]]:
-            for parameter in self._parameters[side]:
-                parameter.grad = None
-            with torch.no_grad():
-                following = [net(next_inputs) for net in self._targets[side]]
-            return following, [net(inputs) for net in self._nets[side]]
+        def gradients(inputs: Tensor, aims: Tensor) -> list[Tensor]:
+            losses = [nn.functional.mse_loss(net(inputs), aims) for net in nets]
+            total = factor * sum(losses)
+            return [*(loss.detach() for loss in losses), *torch.autograd.grad(total, parameters)]  # type: ignore[arg-type]
 
-        (following, values), (more, others) = self._both(look)
-        with torch.no_grad():
-            targets = target_of(lowest(following + more))
-        predictions = (values, others)
-        alone = has_stepped(self._optimizer)
+        results = self._run(("learn", factor), gradients, [inputs, aims], nets)
+        if nets:
+            self._steps[side].step(results[len(nets) :])
+        return results[: len(nets)]
 
-        def improve(side: int) -> list[Tensor]:
-            losses = [nn.functional.mse_loss(value, targets) for value in predictions[side]]
-            for loss in losses:
-                torch.autograd.backward(factor * loss)
-            if alone and losses:
-                adam_step(self._optimizer, self._parameters[side])
-            return [loss.detach() for loss in losses]
+    def judge(self, side: int, features: Tensor, actions: Tensor) -> Judgement:
+        """Return what a side's critics say of actions; their weights get no gradients.
 
-        first, second = self._both(improve)
-        if not alone:
-            self._optimizer.step()
-        return factor * torch.stack(first + second).sum()
-
-    def judge(self, observations: Tensor, actions: Tensor) -> Judgement:
-        """Return what the critics say of actions."""
-        inputs = [_joined(observations, actions) for _ in _SIDES]
-
-        def look(side: int) -> list[Tensor]:
-            return [net(inputs[side]) for net in self._nets[side]]
-
-        first, second = self._both(look)
-        values = [[value.detach().requires_grad_() for value in side] for side in (first, second)]
-        return Judgement(inputs, (first, second), values, actions.shape[1])
-
-    def to_actions(self, judgement: Judgement, loss: Tensor) -> Tensor:
-        """Return the gradient of ``loss`` with respect to the judged actions.
-
-        The critics' weights get none.
+        Args:
+            side: 0 or 1.
+            features: Shape (batch, features).
+            actions: Shape (batch, actions).
         """
-        leaves = [value for side in judgement.values for value in side]
-        errors = torch.autograd.grad(loss, leaves, retain_graph=True)
-        middle = len(judgement.values[0])
-        parts = (errors[:middle], errors[middle:])
+        nets = self._nets[side]
 
-        def back(side: int) -> Tensor | None:
-            outputs = judgement.outputs[side]
-            if not outputs:
-                return None
-            return torch.autograd.grad(outputs, judgement.inputs[side], parts[side])[0]
+        def values_and_slopes(features: Tensor, actions: Tensor) -> list[Tensor]:
+            leaf = actions.detach().requires_grad_()
+            values = [net(torch.cat([features, leaf], dim=1)) for net in nets]
+            slopes = [torch.autograd.grad(-value.mean(), leaf)[0] for value in values]
+            return [*(value.detach() for value in values), *slopes]
 
-        first, second = self._both(back)
-        assert first is not None
-        total = first if second is None else first + second
-        return total.narrow(1, total.shape[1] - judgement.size, judgement.size)
+        results = self._run("judge", values_and_slopes, [features, actions], nets)
+        return Judgement(results[: len(nets)], results[len(nets) :])
 
     def follow(self, tau: float) -> None:
-        """Move the targets a share ``tau`` of the way to the critics."""
+        """Move all targets a share ``tau`` of the way to the critics."""
         targets = [parameter for nets in self._targets for parameter in _parameters(nets)]
         follow([parameter for half in self._parameters for parameter in half], targets, tau)
 
-    def _both(self, work: Callable[[int], Result]) -> tuple[Result, Result]:
-        return self._lanes.both(partial(work, 0), partial(work, 1))
-
-
-class Judgement(NamedTuple):
-    """Values of actions, and the way back to the actions."""
-
-    inputs: list[Tensor]
-    """Observations and actions, a copy for each half."""
-    outputs: tuple[list[Tensor], list[Tensor]]
-    """What the critics gave, by half."""
-    values: list[list[Tensor]]
-    """The same, as the leaves of a graph that starts here."""
-    size: int
-    """Entries of an action."""
-
-    @property
-    def lowest(self) -> Tensor:
-        """The lowest value of each action, shape (batch, 1)."""
-        return lowest([value for side in self.values for value in side])
+    def _run(
+        self,
+        key: Hashable,
+        function: Callable[..., list[Tensor]],
+        inputs: Sequence[Tensor],
+        nets: list[nn.Module],
+    ) -> list[Tensor]:
+        if not nets:
+            return []
+        whole = (key, tuple(map(id, _parameters(nets))))
+        return self._programs.get(whole, function, inputs, nets)(*inputs)
 
 
 def lowest(values: Sequence[Tensor]) -> Tensor:
@@ -155,8 +136,12 @@ def lowest(values: Sequence[Tensor]) -> Tensor:
     return torch.cat(list(values), dim=1).min(dim=1, keepdim=True)[0]
 
 
-def _joined(observations: Tensor, actions: Tensor) -> Tensor:
-    return torch.cat([observations, actions.detach()], dim=1).requires_grad_()
+def slope_of_lowest(judgements: Sequence[Judgement]) -> Tensor:
+    """Return the gradient of minus the mean of the lowest values, as to the actions."""
+    values = torch.cat([value for each in judgements for value in each.values], dim=1)
+    slopes = torch.stack([slope for each in judgements for slope in each.slopes])
+    chosen = values.min(dim=1)[1]
+    return slopes[chosen, torch.arange(len(chosen), device=chosen.device)]
 
 
 def _halves(nets: list[nn.Module]) -> tuple[list[nn.Module], list[nn.Module]]:

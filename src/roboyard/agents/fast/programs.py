@@ -9,6 +9,7 @@ the same order, run by TorchScript's interpreter without the lock: the same bits
 from __future__ import annotations
 
 import logging
+import threading
 import warnings
 from collections.abc import Callable, Hashable, Iterable, Sequence
 
@@ -21,6 +22,8 @@ Function = Callable[..., list[Tensor]]
 """From tensors to tensors; calls autograd itself."""
 
 _LOG = logging.getLogger(__name__)
+_RECORDING = threading.Lock()
+"""Recording changes how all modules are called."""
 _PURE = ("torch.nn.", "stable_baselines3.", "sb3_contrib.", "roboyard.")
 _CHANGING = (nn.modules.batchnorm._NormBase, nn.modules.dropout._DropoutNd, nn.RNNBase)
 
@@ -51,14 +54,23 @@ class Programs:
             networks: The modules that it calls.
 
         Returns:
-            The program, or the function itself where it cannot be recorded.
+            The program, or where it cannot be recorded the function, which then has no gradients
+            either.
         """
         whole = (key, tuple((part.shape, part.dtype) for part in inputs))
         if whole not in self._known:
-            can = all(map(is_pure, networks)) and all(part.device.type == "cpu" for part in inputs)
-            self._known[whole] = record(function, inputs) if can else function
-            self.recorded += self._known[whole] is not function
+            with _RECORDING:
+                if whole not in self._known:  # another lane may just have recorded it
+                    self._known[whole] = self._make(function, inputs, networks)
         return self._known[whole]
+
+    def _make(
+        self, function: Function, inputs: Sequence[Tensor], networks: Iterable[nn.Module]
+    ) -> Function:
+        can = all(map(is_pure, networks)) and all(part.device.type == "cpu" for part in inputs)
+        program = record(function, inputs) if can else None
+        self.recorded += program is not None
+        return program or step_by_step(function)
 
     def __reduce__(self) -> tuple[type[Programs], tuple[()]]:
         return Programs, ()
@@ -74,7 +86,17 @@ def is_pure(network: nn.Module) -> bool:
     return known and not any(isinstance(module, _CHANGING) for module in modules)
 
 
-def record(function: Function, inputs: Sequence[Tensor]) -> Function:
+def step_by_step(function: Function) -> Function:
+    """Return a function with its own gradients, and none of its results."""
+
+    def run(*inputs: Tensor) -> list[Tensor]:
+        with torch.enable_grad():
+            return [result.detach() for result in function(*inputs)]
+
+    return run
+
+
+def record(function: Function, inputs: Sequence[Tensor]) -> Function | None:
     """Return a program that does to tensors what ``function`` does.
 
     Args:
@@ -82,7 +104,7 @@ def record(function: Function, inputs: Sequence[Tensor]) -> Function:
         inputs: Examples of its inputs; those of the program have the same shapes.
 
     Returns:
-        The program, which never has gradients; the function itself if it cannot be recorded.
+        The program, which never has gradients; None if the function cannot be recorded.
     """
     # Not at the top: it imports a compiler, which takes a second.
     from torch.fx.experimental.proxy_tensor import make_fx
@@ -91,7 +113,8 @@ def record(function: Function, inputs: Sequence[Tensor]) -> Function:
         return function(*given)
 
     try:
-        graph = make_fx(flat)(*inputs)
+        with torch.enable_grad():
+            graph = make_fx(flat)(*inputs)
         if prefers_onednn():
             use_onednn(graph)
         with _as_recorded(), warnings.catch_warnings():
@@ -101,7 +124,7 @@ def record(function: Function, inputs: Sequence[Tensor]) -> Function:
             )
     except Exception as error:
         _LOG.info("Not recorded, so run step by step: %s", str(error).partition("\n")[0])
-        return function
+        return None
 
     def program(*inputs: Tensor) -> list[Tensor]:
         with _as_recorded():

@@ -56,7 +56,7 @@ def adam_step(optimizer: torch.optim.Optimizer, parameters: Sequence[Tensor]) ->
 class AdamSteps:
     """Adam's steps for some of an optimiser's parameters, side by side with those of others."""
 
-    def __init__(self, optimizer: torch.optim.Optimizer, parameters: Parameters) -> None:
+    def __init__(self, optimizer: torch.optim.Optimizer, parameters: Sequence[Tensor]) -> None:
         """Begin where the optimiser's memory is, which is made if there is none.
 
         Args:
@@ -135,19 +135,12 @@ class AdamSteps:
 _OPTIONS = ("weight_decay", "amsgrad", "maximize", "foreach", "capturable", "differentiable")
 
 
-def _remember(
-    state: dict[str, Tensor], parameter: nn.Parameter, group: Mapping[str, object]
-) -> None:
+def _remember(state: dict[str, Tensor], parameter: Tensor, group: Mapping[str, object]) -> None:
     """Make the memory that Adam's first step would make."""
     device = parameter.device if group["capturable"] or group["fused"] else "cpu"
     state["step"] = torch.zeros((), dtype=torch.float32, device=device)
     for name in ("exp_avg", "exp_avg_sq", *(("max_exp_avg_sq",) if group["amsgrad"] else ())):
         state[name] = torch.zeros_like(parameter, memory_format=torch.preserve_format)
-
-
-def has_stepped(optimizer: torch.optim.Optimizer) -> bool:
-    """Return whether the optimiser has the averages that its first step makes."""
-    return len(optimizer.state) == len(optimizer.param_groups[0]["params"])
 
 
 def gradient_norms(gradients: Sequence[Tensor]) -> Tensor:

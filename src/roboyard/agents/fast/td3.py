@@ -2,19 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Generator
+from functools import cached_property
+from typing import Any
+
 import stable_baselines3
 import torch
 from stable_baselines3.common.type_aliases import ReplayBufferSamples
 from stable_baselines3.td3.policies import Actor
 from torch import Tensor
 
-from roboyard.agents.fast.critics import Critics, can_learn_apart
+from roboyard.agents.fast.critics import Critics, can_learn_apart, lowest
 from roboyard.agents.fast.lanes import Lanes
-from roboyard.agents.fast.steps import adam_step, follow, has_stepped
+from roboyard.agents.fast.programs import Programs
+from roboyard.agents.fast.steps import AdamSteps, follow
+
+Lane = Generator[Any, Any, Tensor | None]
+"""One side of a gradient step; gives and gets what the two sides find."""
 
 
 class TD3(stable_baselines3.TD3):
-    """SB3's TD3; the update takes about half the time and gives the same bits.
+    """SB3's TD3; the update takes less than half the time and gives the same bits.
 
     The two critics are independent, so on two cores each learns on its own. The actor's loss is
     not taken back to the critic's weights, and losses are read once per call.
@@ -22,8 +30,13 @@ class TD3(stable_baselines3.TD3):
 
     lanes = Lanes()
 
+    @cached_property
+    def programs(self) -> Programs:
+        """What the update has recorded."""
+        return Programs()
+
     def _excluded_save_params(self) -> list[str]:
-        return [*super()._excluded_save_params(), "lanes"]
+        return [*super()._excluded_save_params(), "lanes", "programs"]
 
     def train(self, gradient_steps: int, batch_size: int = 100) -> None:
         """Make gradient steps; see SB3's TD3."""
@@ -34,69 +47,109 @@ class TD3(stable_baselines3.TD3):
             return
         self.policy.set_training_mode(True)
         self._update_learning_rate([self.actor.optimizer, self.critic.optimizer])
-        critics = Critics(self.critic, self.critic_target, self.lanes)
+        update = _Update(self)
         assert self.replay_buffer is not None
         critic_losses, actor_losses = [], []
         for _ in range(gradient_steps):
             self._n_updates += 1
             batch = self.replay_buffer.sample(batch_size, env=self._vec_normalize_env)
-            acts = self._n_updates % self.policy_delay == 0
-            actions, next_actions = self._act(batch, acts)
-            critic_losses.append(self._learn_critics(critics, batch, next_actions))
-            if actions is not None:
-                actor_losses.append(self._learn_actor(critics, batch, actions))
+            critic_loss, actor_loss = update.step(batch, self._n_updates % self.policy_delay == 0)
+            critic_losses.append(critic_loss)
+            if actor_loss is not None:
+                actor_losses.append(actor_loss)
         self.logger.record("train/n_updates", self._n_updates, exclude="tensorboard")
         for name, losses in (("actor_loss", actor_losses), ("critic_loss", critic_losses)):
             if losses:
                 self.logger.record(f"train/{name}", torch.stack(losses).double().mean().item())
 
-    def _act(self, batch: ReplayBufferSamples, acts: bool) -> tuple[Tensor | None, Tensor]:
-        """Return the actor's actions, if they are needed, and the target's noisy next ones."""
+
+class _Update:
+    """Gradient steps of one call of ``train``."""
+
+    def __init__(self, algorithm: TD3) -> None:
+        self._algorithm = algorithm
+        self._critics = Critics(algorithm.critic, algorithm.critic_target, algorithm.programs)
+        self._parameters = list(algorithm.actor.parameters())
+        self._actor_steps = AdamSteps(algorithm.actor.optimizer, self._parameters)
+
+    def step(self, batch: ReplayBufferSamples, acts: bool) -> tuple[Tensor, Tensor | None]:
+        """Make one gradient step; return the losses of critics and actor, if it learns."""
+        algorithm = self._algorithm
+        self._batch, self._acts = batch, acts
         with torch.no_grad():
-            noise = torch.empty_like(batch.actions).normal_(0, self.target_policy_noise)
-            noise = noise.clamp(-self.target_noise_clip, self.target_noise_clip)
+            noise = torch.empty_like(batch.actions).normal_(0, algorithm.target_policy_noise)
+            limit = algorithm.target_noise_clip
+            self._noise = noise.clamp(-limit, limit)
+            self._features = [
+                model.extract_features(observations, model.features_extractor)
+                for model, observations in (
+                    (algorithm.actor, batch.observations),
+                    (algorithm.actor_target, batch.next_observations),
+                    (algorithm.critic, batch.observations),
+                    (algorithm.critic, batch.next_observations),
+                )
+            ]
+        critic_loss, actor_loss = algorithm.lanes.meet(self._lane(0), self._lane(1))
+        assert critic_loss is not None
+        return critic_loss, actor_loss
 
-        def following() -> Tensor:
-            with torch.no_grad():
-                action: Tensor = self.actor_target(batch.next_observations)
-                return (action + noise).clamp(-1, 1)
+    def _lane(self, side: int) -> Lane:
+        """Do a side's part; return the critics' loss, or the actor's."""
+        critics, (seen, next_seen, judged, next_judged) = self._critics, self._features
+        if side:
+            following = yield None
+        else:
+            following = self._act(next_seen)
+            yield following
+        inputs = torch.cat([judged, self._batch.actions], dim=1)
+        next_inputs = torch.cat([next_judged, following], dim=1)
+        values = critics.aim(side, next_inputs)
+        values = values + (yield values)
+        aims = self._aims(lowest(values))
+        losses = critics.learn(side, inputs, aims, 1.0)
+        more = yield losses
+        if side:
+            # Reads the first critic, which only the other side changes, and not any more.
+            return self._learn_actor(seen, judged) if self._acts else None
+        if self._acts:
+            critics.follow(self._algorithm.tau)
+        return torch.stack(losses + more).sum()
 
-        if not acts:
-            return None, following()
-        return self.lanes.both(lambda: self.actor(batch.observations), following)
+    def _act(self, features: Tensor) -> Tensor:
+        """Return the target's noisy actions."""
+        target = self._algorithm.actor_target
 
-    def _learn_critics(
-        self, critics: Critics, batch: ReplayBufferSamples, next_actions: Tensor
-    ) -> Tensor:
-        discount = batch.discounts if batch.discounts is not None else self.gamma
-        extractor = self.critic.features_extractor
-        with torch.no_grad():
-            now = self.critic.extract_features(batch.observations, extractor)
-            later = self.critic.extract_features(batch.next_observations, extractor)
-        return critics.learn(
-            torch.cat([now, batch.actions], dim=1),
-            torch.cat([later, next_actions], dim=1),
-            lambda values: batch.rewards + (1 - batch.dones) * discount * values,
-            1.0,
-        )
+        def actions(features: Tensor, noise: Tensor) -> list[Tensor]:
+            return [(target.mu(features) + noise).clamp(-1, 1)]
 
-    def _learn_actor(self, critics: Critics, batch: ReplayBufferSamples, actions: Tensor) -> Tensor:
-        """Step the actor, and move the targets meanwhile; return the actor's loss."""
-        optimizer = self.actor.optimizer
-        parameters = list(self.actor.parameters())
-        targets = list(self.actor_target.parameters())
+        return self._run("act", actions, (features, self._noise), target)[0]
 
-        def improve() -> Tensor:
-            leaf = actions.detach().requires_grad_()
-            loss = -self.critic.q1_forward(batch.observations, leaf).mean()
-            gradient = torch.autograd.grad(loss, leaf)[0]
-            optimizer.zero_grad()
-            torch.autograd.backward(actions, gradient)
-            if has_stepped(optimizer):
-                adam_step(optimizer, parameters)
-            else:
-                optimizer.step()
-            follow(parameters, targets, self.tau)
-            return loss.detach()
+    def _aims(self, lowest_values: Tensor) -> Tensor:
+        batch = self._batch
+        discount = batch.discounts if batch.discounts is not None else self._algorithm.gamma
+        return batch.rewards + (1 - batch.dones) * discount * lowest_values
 
-        return self.lanes.both(improve, lambda: critics.follow(self.tau))[0]
+    def _learn_actor(self, seen: Tensor, judged: Tensor) -> Tensor:
+        """Step the actor, and move its target; return the actor's loss."""
+        algorithm = self._algorithm
+        first = algorithm.critic.q_networks[0]
+
+        def gradients(seen: Tensor, judged: Tensor) -> list[Tensor]:
+            actions = algorithm.actor.mu(seen)
+            loss = -first(torch.cat([judged, actions], dim=1)).mean()
+            return [loss.detach(), *torch.autograd.grad(loss, self._parameters)]
+
+        loss, *slopes = self._run("improve", gradients, (seen, judged), algorithm.actor, first)
+        self._actor_steps.step(slopes)
+        follow(self._parameters, list(algorithm.actor_target.parameters()), algorithm.tau)
+        return loss
+
+    def _run(
+        self,
+        key: str,
+        function: Callable[..., list[Tensor]],
+        inputs: tuple[Tensor, ...],
+        *networks: torch.nn.Module,
+    ) -> list[Tensor]:
+        whole = (key, *map(id, networks))
+        return self._algorithm.programs.get(whole, function, inputs, networks)(*inputs)
