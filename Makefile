@@ -13,7 +13,7 @@ QUICK_checkpoints   := --seconds 10 --rounds 1 --transitions 20000
 QUICK_control_step  := --rounds 3 --steps 200
 QUICK_evaluation    := --rounds 1 --steps 100 --episodes 40
 QUICK_serving       := --seconds 1
-QUICK_training      := --steps 8192 --rounds 1 --peers dummy:1 dummy:2
+QUICK_training      := --steps 24576 --rounds 1 --peers dummy:1 dummy:2
 QUICK_vectorization := --rounds 3 --steps 100
 
 # One that fails does not keep the others from running.
