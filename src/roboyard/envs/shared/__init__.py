@@ -10,6 +10,7 @@ memory that all of them map.
 ``lifeline``    a worker dies with its parent, however the parent ends
 ``process``     one worker process as the parent sees it
 ``worker``      what runs in it
+``notes``       infos and ends of episodes, cheap to send
 ``failure``     errors on their way from worker to parent
 ``exchange``    requests, answers, and every way in which workers can end
 ``pool``        all workers as one vectorised environment
