@@ -17,7 +17,6 @@ from roboyard.agents import fast
 from roboyard.envs.vector_shared import SharedMemoryVecEnv
 from roboyard.testing.fake_envs import FORCE, IMAGE, MIXED, VECTOR, FakeEnv
 
-COUNT = 3
 COLUMNS = ("actions", "rewards", "episode_starts", "values", "log_probs", "advantages", "returns")
 SEEN = (
     "n_steps", "obs_tensor", "actions", "values", "log_probs", "clipped_actions", "new_obs",
@@ -37,6 +36,13 @@ CASES = {
     "images": {"policy": "CnnPolicy", "observation": IMAGE},
     "two extractors": {"policy": "CnnPolicy", "observation": IMAGE, "policy_kwargs": APART},
     "numbers as observations": {"observation": spaces.Discrete(5)},
+    # A2C, because PPO's update rounds differently where the processor makes it worth it.
+    "many environments, wide networks": {
+        "name": "A2C",
+        "count": 16,
+        "settings": SDE,
+        "policy_kwargs": {"net_arch": [256, 256]},
+    },
     "A2C": {"name": "A2C"},
     "A2C with gSDE": {"name": "A2C", "settings": SDE},
 }
@@ -63,8 +69,8 @@ class Witness(BaseCallback):
         self.buffers.append(copy.deepcopy(columns | {"last values": self.locals["values"]}))
 
 
-def make_envs(observation, action, workers):
-    makers = [partial(FakeEnv, observation, action)] * COUNT
+def make_envs(observation, action, workers, count):
+    makers = [partial(FakeEnv, observation, action)] * count
     if not workers:
         return VecMonitor(DummyVecEnv(makers))
     return VecMonitor(SharedMemoryVecEnv(makers, workers=workers))
@@ -72,19 +78,19 @@ def make_envs(observation, action, workers):
 
 def trained(module, case, workers=0, callback=None, normalized=False):
     parts = {"name": "PPO", "policy": "MlpPolicy", "observation": VECTOR, "action": FORCE}
-    parts |= {"settings": {}, "policy_kwargs": {}} | case
+    parts |= {"settings": {}, "policy_kwargs": {}, "count": 3} | case
     settings = {"n_steps": 20, "learning_rate": 1e-3} | parts["settings"]
     if parts["name"] == "PPO":
         settings |= {"batch_size": 30, "n_epochs": 2}
     kwargs = {"net_arch": [16, 16], "activation_fn": nn.ReLU} | parts["policy_kwargs"]
-    envs = make_envs(parts["observation"], parts["action"], workers)
+    envs = make_envs(parts["observation"], parts["action"], workers, parts["count"])
     envs = VecNormalize(envs) if normalized else envs
     agent = getattr(module, parts["name"])(
         parts["policy"], envs, seed=3, device="cpu", policy_kwargs=kwargs, **settings
     )
     agent.set_logger(Logger(None, []))
     try:
-        agent.learn(150, callback)
+        agent.learn(50 * parts["count"], callback)
     finally:
         envs.close()
     return agent

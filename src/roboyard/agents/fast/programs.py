@@ -31,8 +31,14 @@ _CHANGING = (nn.modules.batchnorm._NormBase, nn.modules.dropout._DropoutNd, nn.R
 class Programs:
     """The recorded functions of one learner, by what they were recorded for."""
 
-    def __init__(self) -> None:
-        """Start without any."""
+    def __init__(self, learns: bool = True) -> None:
+        """Start without any.
+
+        Args:
+            learns: Whether the functions take gradients. Those that do not act, and keep the bits
+                of torch's own matrix products on every processor.
+        """
+        self._learns = learns
         self._known: dict[Hashable, Function] = {}
         self.recorded = 0
         """How many there are; functions that cannot be recorded do not count."""
@@ -54,8 +60,8 @@ class Programs:
             networks: The modules that it calls.
 
         Returns:
-            The program, or where it cannot be recorded the function, which then has no gradients
-            either.
+            The program, or where it cannot be recorded the function, whose results then have no
+            gradients either if it learns.
         """
         whole = (key, tuple((part.shape, part.dtype) for part in inputs))
         if whole not in self._known:
@@ -68,12 +74,12 @@ class Programs:
         self, function: Function, inputs: Sequence[Tensor], networks: Iterable[nn.Module]
     ) -> Function:
         can = all(map(is_pure, networks)) and all(part.device.type == "cpu" for part in inputs)
-        program = record(function, inputs) if can else None
+        program = record(function, inputs, self._learns) if can else None
         self.recorded += program is not None
-        return program or step_by_step(function)
+        return program or (step_by_step(function) if self._learns else function)
 
-    def __reduce__(self) -> tuple[type[Programs], tuple[()]]:
-        return Programs, ()
+    def __reduce__(self) -> tuple[type[Programs], tuple[bool]]:
+        return Programs, (self._learns,)
 
 
 def is_pure(network: nn.Module) -> bool:
@@ -96,12 +102,13 @@ def step_by_step(function: Function) -> Function:
     return run
 
 
-def record(function: Function, inputs: Sequence[Tensor]) -> Function | None:
+def record(function: Function, inputs: Sequence[Tensor], learns: bool = True) -> Function | None:
     """Return a program that does to tensors what ``function`` does.
 
     Args:
         function: It must not branch on the tensors' values, nor draw random numbers.
         inputs: Examples of its inputs; those of the program have the same shapes.
+        learns: As for :class:`Programs`.
 
     Returns:
         The program, which never has gradients; None if the function cannot be recorded.
@@ -113,9 +120,9 @@ def record(function: Function, inputs: Sequence[Tensor]) -> Function | None:
         return function(*given)
 
     try:
-        with torch.enable_grad():
+        with torch.set_grad_enabled(learns):
             graph = make_fx(flat)(*inputs)
-        if prefers_onednn():
+        if learns and prefers_onednn():
             use_onednn(graph)
         with _as_recorded(), warnings.catch_warnings():
             warnings.simplefilter("ignore")  # tracing is deprecated, and there is no successor

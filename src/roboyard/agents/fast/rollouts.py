@@ -53,7 +53,7 @@ class OverlappedRollouts(OnPolicyAlgorithm):
     @cached_property
     def acting_programs(self) -> Programs:
         """What rollouts have recorded."""
-        return Programs()
+        return Programs(learns=False)
 
     def _excluded_save_params(self) -> list[str]:
         return [*super()._excluded_save_params(), "acting_programs"]
