@@ -40,6 +40,15 @@ class Judgement(NamedTuple):
     """Gradients of minus the mean of each critic's values, with respect to the actions."""
 
 
+class Aim(NamedTuple):
+    """The values that critics should reach, shape (batch, 1), as a function of tensors."""
+
+    key: Hashable
+    """Whatever else it depends on."""
+    function: Callable[..., Tensor]
+    inputs: Sequence[Tensor]
+
+
 class Critics:
     """The critics of SAC and TD3 and their targets, in two halves, one a lane.
 
@@ -56,27 +65,31 @@ class Critics:
         self._parameters = [_parameters(nets) for nets in self._nets]
         self._steps = [AdamSteps(critic.optimizer, half) for half in self._parameters if half]
 
-    def aim(self, side: int, inputs: Tensor) -> list[Tensor]:
+    def aim(self, side: int, features: Tensor, actions: Tensor) -> list[Tensor]:
         """Return what the targets of a side give, each of shape (batch, 1).
 
         Args:
             side: 0 or 1.
-            inputs: Features and actions, shape (batch, features + actions).
+            features: Of the next observations, shape (batch, features).
+            actions: The next ones, shape (batch, actions).
         """
         targets = self._targets[side]
 
-        def values(inputs: Tensor) -> list[Tensor]:
+        def values(features: Tensor, actions: Tensor) -> list[Tensor]:
+            inputs = torch.cat([features, actions], dim=1)
             return [net(inputs) for net in targets]
 
-        return self._run("aim", values, [inputs], targets)
+        return self._run("aim", values, [features, actions], targets)
 
-    def learn(self, side: int, inputs: Tensor, aims: Tensor, factor: float) -> list[Tensor]:
+    def learn(
+        self, side: int, inputs: tuple[Tensor, Tensor], aim: Aim, factor: float
+    ) -> list[Tensor]:
         """Make a step of a side's critics.
 
         Args:
             side: 0 or 1.
-            inputs: Features and actions, shape (batch, features + actions).
-            aims: The values to reach, shape (batch, 1).
+            inputs: Features and actions, shapes (batch, features) and (batch, actions).
+            aim: Gives the values to reach.
             factor: Of the mean squared errors.
 
         Returns:
@@ -84,12 +97,15 @@ class Critics:
         """
         nets, parameters = self._nets[side], self._parameters[side]
 
-        def gradients(inputs: Tensor, aims: Tensor) -> list[Tensor]:
+        def gradients(features: Tensor, actions: Tensor, *more: Tensor) -> list[Tensor]:
+            with torch.no_grad():
+                aims = aim.function(*more)
+                inputs = torch.cat([features, actions], dim=1)
             losses = [nn.functional.mse_loss(net(inputs), aims) for net in nets]
             total = factor * sum(losses)
             return [*(loss.detach() for loss in losses), *torch.autograd.grad(total, parameters)]  # type: ignore[arg-type]
 
-        results = self._run(("learn", factor), gradients, [inputs, aims], nets)
+        results = self._run(("learn", factor, aim.key), gradients, [*inputs, *aim.inputs], nets)
         if nets:
             self._steps[side].step(results[len(nets) :])
         return results[: len(nets)]
@@ -136,12 +152,15 @@ def lowest(values: Sequence[Tensor]) -> Tensor:
     return torch.cat(list(values), dim=1).min(dim=1, keepdim=True)[0]
 
 
-def slope_of_lowest(judgements: Sequence[Judgement]) -> Tensor:
-    """Return the gradient of minus the mean of the lowest values, as to the actions."""
-    values = torch.cat([value for each in judgements for value in each.values], dim=1)
-    slopes = torch.stack([slope for each in judgements for slope in each.slopes])
-    chosen = values.min(dim=1)[1]
-    return slopes[chosen, torch.arange(len(chosen), device=chosen.device)]
+def slope_of_lowest(values: Sequence[Tensor], slopes: Sequence[Tensor]) -> Tensor:
+    """Return the gradient of minus the mean of the lowest values, with respect to the actions.
+
+    Args:
+        values: Of each critic, shape (batch, 1).
+        slopes: Of each critic, see :class:`Judgement`.
+    """
+    chosen = torch.cat(list(values), dim=1).min(dim=1)[1]
+    return torch.stack(list(slopes))[chosen, torch.arange(len(chosen), device=chosen.device)]
 
 
 def _halves(nets: list[nn.Module]) -> tuple[list[nn.Module], list[nn.Module]]:

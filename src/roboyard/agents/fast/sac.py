@@ -18,6 +18,7 @@ from stable_baselines3.sac.policies import LOG_STD_MAX, LOG_STD_MIN, Actor
 from torch import Tensor
 
 from roboyard.agents.fast.critics import (
+    Aim,
     Critics,
     Judgement,
     can_learn_apart,
@@ -123,12 +124,10 @@ class _Update:
         acted = self._act(side)
         met = yield acted
         (actions, log_prob), (following, next_log_prob) = (acted, met) if not side else (met, acted)
-        inputs = torch.cat([self._judged[0], batch.actions], dim=1)
-        next_inputs = torch.cat([self._judged[1], following], dim=1)
-        values = critics.aim(side, next_inputs)
+        values = critics.aim(side, self._judged[1], following)
         values = values + (yield values)
-        aims = self._aims(lowest(values), next_log_prob)
-        losses = critics.learn(side, inputs, aims, 0.5)
+        inputs = (self._judged[0], batch.actions)
+        losses = critics.learn(side, inputs, self._aim(values, next_log_prob), 0.5)
         judgement = critics.judge(side, self._judged[0], actions)
         more, other = yield losses, judgement
         if side:
@@ -137,8 +136,7 @@ class _Update:
                 critics.follow(self._algorithm.tau)
             return loss
         critic_loss = 0.5 * torch.stack(losses + more).sum()
-        actor_loss = self._learn_actor(log_prob, (judgement, other))
-        return torch.stack([critic_loss, actor_loss])
+        return torch.stack([critic_loss, self._learn_actor(log_prob, judgement, other)])
 
     def _act(self, side: int) -> tuple[Tensor, Tensor]:
         """Return actions for the observations (side 0) or the next ones, and log-likelihoods."""
@@ -200,27 +198,51 @@ class _Update:
         self._temperature_steps.step(gradients)
         return loss
 
-    def _aims(self, lowest_values: Tensor, next_log_prob: Tensor) -> Tensor:
-        batch = self._batch
-        discount = batch.discounts if batch.discounts is not None else self._algorithm.gamma
-        values = lowest_values - self._temperature * next_log_prob
-        return batch.rewards + (1 - batch.dones) * discount * values
+    def _aim(self, values: list[Tensor], next_log_prob: Tensor) -> Aim:
+        batch, gamma = self._batch, self._algorithm.gamma
 
-    def _learn_actor(self, log_prob: Tensor, judgements: tuple[Judgement, Judgement]) -> Tensor:
+        def function(
+            rewards: Tensor,
+            dones: Tensor,
+            temperature: Tensor,
+            next_log_prob: Tensor,
+            *values_and_discounts: Tensor,
+        ) -> Tensor:
+            values = values_and_discounts[:count]
+            discounts = values_and_discounts[count:]
+            soft = lowest(values) - temperature * next_log_prob
+            return rewards + (1 - dones) * (discounts[0] if discounts else gamma) * soft
+
+        count = len(values)
+        discounts = () if batch.discounts is None else (batch.discounts,)
+        given = (batch.rewards, batch.dones, self._temperature, next_log_prob, *values, *discounts)
+        return Aim((gamma, count), function, given)
+
+    def _learn_actor(self, log_prob: Tensor, *judgements: Judgement) -> Tensor:
         """Step the actor; return its loss."""
-        values = lowest([value for each in judgements for value in each.values])
-        loss = (self._temperature * log_prob - values).mean()
-        slope = slope_of_lowest([each for each in judgements if each.values])
-        inputs = (self._seen[0], self._noise[0], self._temperature, slope)
-        self._actor_steps.step(self._run("improve", self._actor_gradients, inputs))
+        values = [value for each in judgements for value in each.values]
+        slopes = [slope for each in judgements for slope in each.slopes]
+        inputs = (self._seen[0], self._noise[0], self._temperature, log_prob, *values, *slopes)
+        loss, *gradients = self._run("improve", self._actor_gradients, inputs)
+        self._actor_steps.step(gradients)
         return loss
 
     def _actor_gradients(
-        self, features: Tensor, noise: Tensor, temperature: Tensor, slope: Tensor
+        self,
+        features: Tensor,
+        noise: Tensor,
+        temperature: Tensor,
+        log_prob: Tensor,
+        *judged: Tensor,
     ) -> list[Tensor]:
+        values, slopes = judged[: len(judged) // 2], judged[len(judged) // 2 :]
+        with torch.no_grad():
+            loss = (temperature * log_prob - lowest(values)).mean()
+            slope = slope_of_lowest(values, slopes)
         actions, log_prob = self._sample(features, noise)
         entropy = (temperature * log_prob).mean()
-        return list(torch.autograd.grad([entropy, actions], self._parameters, [None, slope]))
+        gradients = torch.autograd.grad([entropy, actions], self._parameters, [None, slope])
+        return [loss, *gradients]
 
     def _run(
         self, key: object, function: Callable[..., list[Tensor]], inputs: tuple[Tensor, ...]

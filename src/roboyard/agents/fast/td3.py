@@ -12,7 +12,7 @@ from stable_baselines3.common.type_aliases import ReplayBufferSamples
 from stable_baselines3.td3.policies import Actor
 from torch import Tensor
 
-from roboyard.agents.fast.critics import Critics, can_learn_apart, lowest
+from roboyard.agents.fast.critics import Aim, Critics, can_learn_apart, lowest
 from roboyard.agents.fast.lanes import Lanes
 from roboyard.agents.fast.programs import Programs
 from roboyard.agents.fast.steps import AdamSteps, follow
@@ -101,12 +101,9 @@ class _Update:
         else:
             following = self._act(next_seen)
             yield following
-        inputs = torch.cat([judged, self._batch.actions], dim=1)
-        next_inputs = torch.cat([next_judged, following], dim=1)
-        values = critics.aim(side, next_inputs)
+        values = critics.aim(side, next_judged, following)
         values = values + (yield values)
-        aims = self._aims(lowest(values))
-        losses = critics.learn(side, inputs, aims, 1.0)
+        losses = critics.learn(side, (judged, self._batch.actions), self._aim(values), 1.0)
         more = yield losses
         if side:
             # Reads the first critic, which only the other side changes, and not any more.
@@ -124,10 +121,16 @@ class _Update:
 
         return self._run("act", actions, (features, self._noise), target)[0]
 
-    def _aims(self, lowest_values: Tensor) -> Tensor:
-        batch = self._batch
-        discount = batch.discounts if batch.discounts is not None else self._algorithm.gamma
-        return batch.rewards + (1 - batch.dones) * discount * lowest_values
+    def _aim(self, values: list[Tensor]) -> Aim:
+        batch, gamma, count = self._batch, self._algorithm.gamma, len(values)
+
+        def function(rewards: Tensor, dones: Tensor, *values_and_discounts: Tensor) -> Tensor:
+            discounts = values_and_discounts[count:]
+            discount = discounts[0] if discounts else gamma
+            return rewards + (1 - dones) * discount * lowest(values_and_discounts[:count])
+
+        discounts = () if batch.discounts is None else (batch.discounts,)
+        return Aim((gamma, count), function, (batch.rewards, batch.dones, *values, *discounts))
 
     def _learn_actor(self, seen: Tensor, judged: Tensor) -> Tensor:
         """Step the actor, and move its target; return the actor's loss."""
