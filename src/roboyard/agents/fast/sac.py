@@ -16,6 +16,7 @@ from stable_baselines3.common.distributions import (
 from stable_baselines3.common.type_aliases import ReplayBufferSamples
 from stable_baselines3.sac.policies import LOG_STD_MAX, LOG_STD_MIN, Actor
 from torch import Tensor
+from torch.distributions import normal
 
 from roboyard.agents.fast.critics import (
     Aim,
@@ -156,8 +157,8 @@ class _Update:
             actions, log_prob = distribution.log_prob_from_params(mean, actor.log_std, latent)
         else:
             log_std = torch.clamp(actor.log_std(latent), LOG_STD_MIN, LOG_STD_MAX)
-            normal = distribution.proba_distribution(mean, log_std).distribution
-            drawn = normal.loc + noise * normal.scale
+            gaussian = distribution.proba_distribution(mean, log_std).distribution
+            drawn = gaussian.loc + noise * gaussian.scale
             actions = torch.tanh(drawn)
             log_prob = distribution.log_prob(actions, drawn)
         return [actions, log_prob.reshape(-1, 1)]
@@ -253,4 +254,5 @@ class _Update:
 
 def _normal(shape: tuple[int, ...], device: torch.device) -> Tensor:
     """Draw what torch's distributions draw."""
-    return torch.normal(torch.zeros(shape, device=device), torch.ones(shape, device=device))
+    drawn: Tensor = normal._standard_normal(shape, dtype=torch.float32, device=device)
+    return drawn
