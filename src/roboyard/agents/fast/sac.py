@@ -254,5 +254,7 @@ class _Update:
 
 def _normal(shape: tuple[int, ...], device: torch.device) -> Tensor:
     """Draw what torch's distributions draw."""
-    drawn: Tensor = normal._standard_normal(shape, dtype=torch.float32, device=device)
+    drawn: Tensor = normal._standard_normal(  # type: ignore[attr-defined]
+        shape, dtype=torch.float32, device=device
+    )
     return drawn

@@ -70,7 +70,11 @@ class _Update:
         self._algorithm = algorithm
         self._critics = Critics(algorithm.critic, algorithm.critic_target, algorithm.programs)
         self._parameters = list(algorithm.actor.parameters())
-        self._actor_steps = AdamSteps(algorithm.actor.optimizer, self._parameters)
+
+    @cached_property
+    def _actor_steps(self) -> AdamSteps:
+        # Not sooner: an actor that never stepped has no memory.
+        return AdamSteps(self._algorithm.actor.optimizer, self._parameters)
 
     def step(self, batch: ReplayBufferSamples, acts: bool) -> tuple[Tensor, Tensor | None]:
         """Make one gradient step; return the losses of critics and actor, if it learns."""
