@@ -90,7 +90,6 @@ class CompiledOffPolicy(OffPolicyAlgorithm):
 
     def train(self, gradient_steps: int, batch_size: int = 64) -> None:
         """Take gradient steps on minibatches from the replay buffer."""
-        self.policy.set_training_mode(True)
         self._update_learning_rate([adam.optimizer for adam in self._adams.values()])
         if self._learner is None:
             state = {role: adam.read() for role, adam in self._adams.items()}
@@ -99,9 +98,8 @@ class CompiledOffPolicy(OffPolicyAlgorithm):
         rate = np.float32(self.lr_schedule(self._current_progress_remaining))
         seed = np.uint32(np.random.randint(2**31))
         done = np.int32(self._n_updates)
-        self._learner, acting, metrics = self._update(
-            self._learner, put((batches, rate, seed, done), self.learner_device)
-        )
+        # NumPy's arrays follow the learner to its device, sooner than if they were put there.
+        self._learner, acting, metrics = self._update(self._learner, (batches, rate, seed, done))
         self._n_updates += gradient_steps
         self._stale = True
         acting, metrics = jax.device_get((acting, metrics))
