@@ -51,15 +51,19 @@ class SAC(stable_baselines3.SAC):
         """What the update has recorded."""
         return Programs()
 
+    @cached_property
+    def _is_covered(self) -> bool:
+        # Networks that only compute do so in training mode as well, so that is not set either.
+        return _is_known(self.actor) and can_learn_apart(self.critic, self.actor)
+
     def _excluded_save_params(self) -> list[str]:
-        return [*super()._excluded_save_params(), "lanes", "programs"]
+        return [*super()._excluded_save_params(), "lanes", "programs", "_is_covered"]
 
     def train(self, gradient_steps: int, batch_size: int = 64) -> None:
         """Make gradient steps; see SB3's SAC."""
-        if not _is_known(self.actor) or not can_learn_apart(self.critic, self.actor):
+        if not self._is_covered:
             super().train(gradient_steps, batch_size)
             return
-        self.policy.set_training_mode(True)
         optimizers = [self.actor.optimizer, self.critic.optimizer]
         if self.ent_coef_optimizer is not None:
             optimizers.append(self.ent_coef_optimizer)

@@ -35,17 +35,20 @@ class TD3(stable_baselines3.TD3):
         """What the update has recorded."""
         return Programs()
 
+    @cached_property
+    def _is_covered(self) -> bool:
+        # Networks that only compute do so in training mode as well, so that is not set either.
+        known = type(self.actor).forward is Actor.forward
+        return known and can_learn_apart(self.critic, self.actor)
+
     def _excluded_save_params(self) -> list[str]:
-        return [*super()._excluded_save_params(), "lanes", "programs"]
+        return [*super()._excluded_save_params(), "lanes", "programs", "_is_covered"]
 
     def train(self, gradient_steps: int, batch_size: int = 100) -> None:
         """Make gradient steps; see SB3's TD3."""
-        if type(self.actor).forward is not Actor.forward or not can_learn_apart(
-            self.critic, self.actor
-        ):
+        if not self._is_covered:
             super().train(gradient_steps, batch_size)
             return
-        self.policy.set_training_mode(True)
         self._update_learning_rate([self.actor.optimizer, self.critic.optimizer])
         update = _Update(self)
         assert self.replay_buffer is not None
