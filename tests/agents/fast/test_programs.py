@@ -78,7 +78,9 @@ class Counting(nn.Linear):
     """A layer of a user's own, which has a state."""
 
 
-IMPURE = [nn.Dropout(), nn.BatchNorm1d(5), Counting(5, 5)]
+HOOKED = nn.Linear(5, 5)
+HOOKED.register_forward_hook(lambda *_: None)
+IMPURE = [nn.Dropout(), nn.RReLU(), nn.BatchNorm1d(5), Counting(5, 5), HOOKED]
 
 
 @pytest.mark.parametrize("layer", [*IMPURE, nn.LSTM(5, 5)], ids=repr)

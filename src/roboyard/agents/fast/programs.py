@@ -14,6 +14,7 @@ import warnings
 from collections.abc import Callable, Hashable, Iterable, Sequence
 
 import torch
+from stable_baselines3.common.policies import BaseModel
 from torch import Tensor, nn
 
 from roboyard.agents.fast.products import prefers_onednn, use_onednn
@@ -25,7 +26,7 @@ _LOG = logging.getLogger(__name__)
 _RECORDING = threading.Lock()
 """Recording changes how all modules are called."""
 _PURE = ("torch.nn.", "stable_baselines3.", "sb3_contrib.", "roboyard.")
-_CHANGING = (nn.modules.batchnorm._NormBase, nn.modules.dropout._DropoutNd, nn.RNNBase)
+_CHANGING = (nn.modules.batchnorm._NormBase, nn.modules.dropout._DropoutNd, nn.RNNBase, nn.RReLU)
 
 
 class Programs:
@@ -85,11 +86,18 @@ class Programs:
 def is_pure(network: nn.Module) -> bool:
     """Return whether a network does nothing but compute: no randomness, no state, no branches.
 
-    Modules of the user's own may do anything, so they count as impure.
+    Modules of the user's own and hooks may do anything, so they count as impure.
     """
     modules = list(network.modules())
     known = all(type(module).__module__.startswith(_PURE) for module in modules)
-    return known and not any(isinstance(module, _CHANGING) for module in modules)
+    changing = any(isinstance(module, _CHANGING) or _has_hooks(module) for module in modules)
+    return known and not changing
+
+
+def _has_hooks(module: nn.Module) -> bool:
+    # Policies themselves are not called by what is recorded.
+    is_called = not isinstance(module, BaseModel)
+    return is_called and bool(module._forward_hooks or module._forward_pre_hooks)
 
 
 def step_by_step(function: Function) -> Function:
