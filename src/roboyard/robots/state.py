@@ -121,8 +121,18 @@ class RobotState:
 
     @property
     def link_velocities(self) -> list[Vector]:
-        """Velocities of the links' centres of mass [m/s]; part ``LINK_MOTION``."""
-        return [row[6] for row in self.link_rows]
+        """Velocities of the links' centres of mass [m/s]; part ``LINK_MOTION``.
+
+        Raises:
+            SimulationError: No term of the task declares that it reads them.
+        """
+        try:
+            return [row[6] for row in self.link_rows]
+        except IndexError:
+            raise SimulationError(
+                "velocities of links were not read. Declare LINK_MOTION, instead of LINKS, among "
+                "the parts that the term reads."
+            ) from None
 
     @property
     def link_sum(self) -> tuple[float, float]:
