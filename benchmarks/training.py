@@ -2,7 +2,7 @@
 
     python benchmarks/training.py --algorithm PPO --task hopper --steps 65536 --rounds 3
     python benchmarks/training.py --algorithm SAC --task hopper --steps 4000 --rounds 3
-    python benchmarks/training.py --steps 8192 --rounds 1 --peers dummy:1 dummy:2    # quick
+    python benchmarks/training.py --steps 24576 --rounds 1 --peers dummy:1 dummy:2    # quick
 
 The peer is ``python -m rl_zoo3.train`` on pybullet_envs_gymnasium with the zoo's tuned
 hyperparameters; ours is ``roboyard train`` with the same ones. Both run as commands of their own,
@@ -187,8 +187,11 @@ def run(candidate):
     marks = [line.split() for line in done.stderr.splitlines() if line.startswith("LEARNT ")]
     if done.returncode or not marks:
         sys.exit(f"{candidate.name} failed:\n{done.stdout[-2000:]}\n{done.stderr[-4000:]}")
-    start, first, end = np.array(marks[-1][1:], dtype=float).reshape(3, 3)
+    numbers = np.array(marks[-1][1:], dtype=float).reshape(-1, 3)
+    start, first, end = numbers[0], numbers[1], numbers[-1]
     steps, seconds, cpu = end - first
+    if not steps:
+        sys.exit("--steps is too small: there are none after the first update. Take twice as many.")
     all_steps, all_seconds, _ = end - start
     return steps / seconds, all_steps / all_seconds, all_steps / whole, cpu / steps * 1e6
 

@@ -51,3 +51,10 @@ def keys_to_normalize(observation_space: AnySpace) -> list[str] | None:
         for key, space in observation_space.spaces.items()
         if isinstance(space, spaces.Box) and not is_image_space(space)
     ]
+
+
+def has_images(space: AnySpace) -> bool:
+    """Return whether observations are images, or dictionaries with some."""
+    if isinstance(space, spaces.Dict):
+        return any(has_images(part) for part in space.values())
+    return is_image_space(space)

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import gymnasium
-from stable_baselines3.common.preprocessing import is_image_space
 
 from roboyard.agents.backends import has_accelerator
+from roboyard.agents.spaces import has_images
 from roboyard.config.networks import NetworkConfig
 from roboyard.config.schema import ExperimentConfig
 from roboyard.envs.shared import available_cores
@@ -49,7 +49,7 @@ def choose_device(config: ExperimentConfig, observation_space: gymnasium.Space[o
         return Choice(wanted, "the config says so")
     if not available:
         return Choice("cpu", f"{backend} finds no CUDA device")
-    if _has_images(observation_space):
+    if has_images(observation_space):
         return Choice("cuda", "convolutions on images are faster there")
     if _widest(config.agent.network) >= LARGE_LAYER:
         return Choice("cuda", f"the networks have layers of {LARGE_LAYER} units or more")
@@ -79,14 +79,14 @@ def choose_threads(
     lanes a core is left to each worker process.
     """
     cores = available_cores()
-    has_images = _has_images(observation_space)
+    sees_images = has_images(observation_space)
     in_lanes = config.agent.backend == "torch" and config.agent.algorithm in IN_LANES
-    in_lanes = in_lanes and device != "cuda" and not has_images
+    in_lanes = in_lanes and device != "cuda" and not sees_images
     if config.train.threads != "auto":
         lanes = min(config.train.threads, 2) if in_lanes else 1
         return Threads(config.train.threads // lanes, lanes)
     widest = _widest(config.agent.network) or DEFAULT_WIDTHS.get(config.agent.algorithm, 256)
-    if device == "cuda" or (widest <= SMALL_LAYER and not has_images):
+    if device == "cuda" or (widest <= SMALL_LAYER and not sees_images):
         return Threads(1, 1)
     if in_lanes and widest < LARGE_LAYER:
         return Threads(1, min(cores, 2))
@@ -97,9 +97,3 @@ def choose_threads(
 
 def _widest(network: NetworkConfig) -> int:
     return max((*(network.actor or ()), *(network.critic or ()), network.lstm_size or 0))
-
-
-def _has_images(space: gymnasium.Space[object]) -> bool:
-    if isinstance(space, gymnasium.spaces.Dict):
-        return any(_has_images(entry) for entry in space.values())
-    return is_image_space(space)

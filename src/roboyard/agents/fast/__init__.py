@@ -5,7 +5,8 @@ collected or how the networks learn, and gives the same weights bit for bit; wha
 (features that are learnt and shared, policies of the user's own) takes the parent's way.
 """
 
-from roboyard.agents.fast.lanes import Lanes, ParallelLearner
+from roboyard.agents.fast.lanes import Lanes
+from roboyard.agents.fast.learners import ParallelLearner
 from roboyard.agents.fast.others import A2C, TRPO
 from roboyard.agents.fast.ppo import PPO
 from roboyard.agents.fast.rollouts import OverlappedRollouts

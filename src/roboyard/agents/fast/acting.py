@@ -8,19 +8,18 @@ from typing import Any, NamedTuple
 
 import gymnasium
 import torch
-from gymnasium import spaces
 from stable_baselines3.common.distributions import (
     DiagGaussianDistribution,
     Distribution,
     StateDependentNoiseDistribution,
 )
 from stable_baselines3.common.policies import ActorCriticPolicy, BaseModel
-from stable_baselines3.common.preprocessing import is_image_space
 from stable_baselines3.common.torch_layers import BaseFeaturesExtractor, MlpExtractor
 from stable_baselines3.common.type_aliases import PyTorchObs
 from torch import Tensor, nn
 
 from roboyard.agents.fast.programs import Function, Programs
+from roboyard.agents.spaces import has_images
 
 _TAKEN_APART = ("forward", "extract_features", "_get_action_dist_from_latent")
 
@@ -147,14 +146,9 @@ def acting_threads(observation_space: gymnasium.Space[Any]) -> Iterator[None]:
     spinning for a while on the cores that the environments need.
     """
     threads = torch.get_num_threads()
-    if not _has_images(observation_space):
+    if not has_images(observation_space):
         torch.set_num_threads(1)
     try:
         yield
     finally:
         torch.set_num_threads(threads)
-
-
-def _has_images(space: gymnasium.Space[Any]) -> bool:
-    parts = space.values() if isinstance(space, spaces.Dict) else (space,)
-    return any(is_image_space(part) for part in parts)

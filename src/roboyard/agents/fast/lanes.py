@@ -11,7 +11,7 @@ import queue
 import threading
 from collections.abc import Callable, Generator
 from functools import partial
-from typing import Any, Protocol, TypeVar, runtime_checkable
+from typing import Any, TypeVar
 
 First = TypeVar("First")
 Second = TypeVar("Second")
@@ -138,10 +138,3 @@ def _take_turns(
         if not ends:
             one, other = given
     return ends[0], ends[1]
-
-
-@runtime_checkable
-class ParallelLearner(Protocol):
-    """An algorithm that can learn in lanes."""
-
-    lanes: Lanes

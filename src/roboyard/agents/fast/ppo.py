@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Hashable, Iterator, Sequence
-from functools import cached_property
+from collections.abc import Generator, Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -15,8 +14,7 @@ from stable_baselines3.common.type_aliases import TensorDict
 from stable_baselines3.common.utils import explained_variance
 from torch import Tensor, nn
 
-from roboyard.agents.fast.lanes import Lanes
-from roboyard.agents.fast.programs import Function, Programs
+from roboyard.agents.fast.learners import ParallelLearner
 from roboyard.agents.fast.rollouts import OverlappedRollouts
 from roboyard.agents.fast.steps import (
     AdamSteps,
@@ -54,7 +52,7 @@ class Halves(NamedTuple):
     critic: list[nn.Parameter]
 
 
-class PPO(OverlappedRollouts, stable_baselines3.PPO):
+class PPO(ParallelLearner, OverlappedRollouts, stable_baselines3.PPO):
     """SB3's PPO; the update takes half the time and gives the same bits.
 
     The losses of actor and critic have no parameter in common unless they share a network that
@@ -62,16 +60,6 @@ class PPO(OverlappedRollouts, stable_baselines3.PPO):
     with the other's on two cores. The rollout becomes tensors once per update and is shuffled
     once per epoch; statistics are read once, at the end.
     """
-
-    lanes = Lanes()
-
-    @cached_property
-    def programs(self) -> Programs:
-        """What the update has recorded."""
-        return Programs()
-
-    def _excluded_save_params(self) -> list[str]:
-        return [*super()._excluded_save_params(), "lanes", "programs"]
 
     def train(self) -> None:
         """Learn from the rollout; see SB3's PPO."""
@@ -95,7 +83,9 @@ class PPO(OverlappedRollouts, stable_baselines3.PPO):
             order = self._shuffled()
             rollout = self._tensors() if rollout is None else rollout
             batches = update.prepare(rollout.take(order), self.batch_size)
-            numbers, value_losses = self.lanes.meet(update.actor(batches), update.critic(batches))
+            numbers, value_losses = self.lanes.meet(
+                update.lane(_ACTOR, batches), update.lane(_CRITIC, batches)
+            )
             epochs.append(torch.column_stack([torch.stack(numbers), torch.stack(value_losses)]))
             if update.has_moved_far(numbers[-1]):
                 break
@@ -151,6 +141,7 @@ class PPO(OverlappedRollouts, stable_baselines3.PPO):
 
 _NAMES = ("policy_gradient_loss", "entropy_loss", "approx_kl", "clip_fraction", "value_loss")
 _KL = _NAMES.index("approx_kl")
+_ACTOR, _CRITIC = 0, 1
 
 Lane = Generator[tuple[Tensor, bool], tuple[Tensor, bool], list[Tensor]]
 """A half's passes over an epoch; gives and gets norms of gradients and whether to stop."""
@@ -162,6 +153,12 @@ class _Update:
     def __init__(self, algorithm: PPO, halves: Halves) -> None:
         policy, progress = algorithm.policy, algorithm._current_progress_remaining
         self._algorithm, self._policy, self._halves = algorithm, policy, halves
+        self._gradients = (self._actor_gradients, self._critic_gradients)
+        self._keys = (
+            ("actor", algorithm.ent_coef, algorithm.normalize_advantage, *map(id, halves.actor)),
+            ("critic", algorithm.vf_coef, *map(id, halves.critic)),
+        )
+        self._steps = tuple(AdamSteps(policy.optimizer, half) for half in halves)
         # Tensors, so that a schedule needs no new program.
         clip = algorithm.clip_range(progress)  # type: ignore[operator]
         self._clip = self._tensors(1 - clip, 1 + clip, clip)
@@ -174,8 +171,6 @@ class _Update:
         mixed = [ranks[id(p)] for p in (*halves.actor, *halves.critic)]
         order = [mixed.index(rank) for rank in range(len(mixed))]
         self._order = torch.tensor(order, device=policy.device)
-        self._actor_steps = AdamSteps(policy.optimizer, halves.actor)
-        self._critic_steps = AdamSteps(policy.optimizer, halves.critic)
 
     def prepare(self, rollout: Rollout, size: int) -> list[_Minibatch]:
         """Cut shuffled transitions into minibatches of at most ``size``."""
@@ -192,49 +187,30 @@ class _Update:
             )
         return prepared
 
-    def actor(self, batches: Sequence[_Minibatch]) -> Lane:
-        """Take the actor over minibatches; return the statistics of each, see ``_NAMES``."""
-        algorithm = self._algorithm
-        key = (algorithm.ent_coef, algorithm.normalize_advantage)
-        statistics = []
-        for batch in batches:
-            learn = self._program("actor", key, self._actor_gradients, batch.actor)
-            numbers, norms, *gradients = learn(*batch.actor)
-            statistics.append(numbers)
-            stops = self.has_moved_far(numbers)
-            others, _ = yield norms, stops
-            if stops:
-                break
-            self._clip_to_norm(gradients, norms, others)
-            self._actor_steps.step(gradients)
-        return statistics
+    def lane(self, side: int, batches: Sequence[_Minibatch]) -> Lane:
+        """Take one half over minibatches.
 
-    def critic(self, batches: Sequence[_Minibatch]) -> Lane:
-        """Take the critic over minibatches; return the loss of each."""
-        losses = []
+        Returns:
+            The actor's statistics in each, see ``_NAMES``, or the critic's losses.
+        """
+        programs, results = self._algorithm.programs, []
         for batch in batches:
-            key = self._algorithm.vf_coef
-            learn = self._program("critic", key, self._critic_gradients, batch.critic)
-            loss, norms, *gradients = learn(*batch.critic)
-            losses.append(loss)
-            others, stops = yield norms, False
-            if stops:
+            inputs = batch[side]
+            learn = programs.get(self._keys[side], self._gradients[side], inputs, [self._policy])
+            result, norms, *gradients = learn(*inputs)
+            results.append(result)
+            stops = side == _ACTOR and self.has_moved_far(result)
+            others, other_stops = yield norms, stops
+            if stops or other_stops:
                 break
-            self._clip_to_norm(gradients, others, norms)
-            self._critic_steps.step(gradients)
-        return losses
+            self._clip_to_norm(gradients, *((others, norms) if side else (norms, others)))
+            self._steps[side].step(gradients)
+        return results
 
     def has_moved_far(self, numbers: Tensor) -> bool:
         """Return whether the policy has moved so far that the update ends."""
         limit = self._algorithm.target_kl
         return limit is not None and bool(numbers[_KL] > 1.5 * limit)
-
-    def _program(
-        self, name: str, key: Hashable, function: Function, inputs: tuple[Tensor, ...]
-    ) -> Function:
-        half = self._halves.actor if name == "actor" else self._halves.critic
-        whole = (name, key, tuple(map(id, half)))
-        return self._algorithm.programs.get(whole, function, inputs, [self._policy])
 
     def _clip_to_norm(self, gradients: list[Tensor], actor: Tensor, critic: Tensor) -> None:
         # In the order of SB3's parameters, so that the sum rounds as there.
