@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -99,6 +100,20 @@ def test_a_file_is_a_notice_and_may_hold_the_seconds(tmp_path: Path) -> None:
     assert source.look() == Notice(f"file '{path}' appeared", 30.0)
     path.write_text("12.5\n")
     assert source.look().seconds_left == 12.5
+
+
+def test_a_file_may_be_seen_before_it_is_written(tmp_path: Path) -> None:
+    path = tmp_path / "PREEMPT"
+    os.mkfifo(path)  # reading waits until somebody has opened, and closed, it for writing
+
+    def write() -> None:
+        path.open("w").close()
+        path.write_text("12.5")
+
+    writer = threading.Thread(target=write)
+    writer.start()
+    assert FileSource(path).look().seconds_left == 12.5
+    writer.join()
 
 
 def test_the_watcher_tells_a_risk_once_and_then_the_interruption(service: MetadataService) -> None:

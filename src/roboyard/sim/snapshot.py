@@ -25,6 +25,13 @@ _HASH_SIZE = 32
 _PREFIX = len(_MAGIC) + _HASH_SIZE + 8
 _TAG = "__blob__"
 
+# The engine's file: a header, then chunks of a code, a length, 16 bytes of notes, and the content.
+_FILE_HEADER = 12
+_CHUNK_HEADER = 24
+# btCollisionObjectDoubleData::m_islandTag1 in links (MBLC) and rigid bodies (RBDY), by Bullet 3.26.
+_COLLIDERS = (b"MBLC", b"RBDY")
+_ISLAND_TAG = slice(472, 476)
+
 
 def pack(kind: str, state: Mapping[str, object]) -> bytes:
     """Return ``state`` as bytes.
@@ -137,7 +144,26 @@ def engine_state(client: int) -> bytes:
             content = file.read()
     if not content:
         raise SimulationError("the physics engine saved nothing; is the temporary folder full?")
-    return content
+    return _without_island_tags(content)
+
+
+def _without_island_tags(content: bytes) -> bytes:
+    """Blank the groups of touching bodies, which the engine numbers anew in every step.
+
+    Their numbers follow the order in which pairs of bodies were found, and that the addresses in
+    memory (btDbvt.cpp, ``sort``): states that are the same would differ in these bytes.
+    """
+    blanked = bytearray(content)
+    start = _FILE_HEADER
+    while start + _CHUNK_HEADER <= len(blanked):
+        code = bytes(blanked[start : start + 4])
+        length = int.from_bytes(blanked[start + 4 : start + 8], "little")
+        start += _CHUNK_HEADER
+        if code in _COLLIDERS:
+            tag = slice(start + _ISLAND_TAG.start, start + _ISLAND_TAG.stop)
+            blanked[tag] = b"\xff\xff\xff\xff"
+        start += length
+    return bytes(blanked)
 
 
 def restore_engine_state(client: int, content: bytes) -> None:

@@ -29,6 +29,7 @@ _ENDPOINT = "http://169.254.169.254"
 _TOKEN_LIFE_S = 21_600
 _TIMEOUT_S = 2.0
 _MANY_FAILURES = 5
+_WRITING_S = 0.1
 NOTICE = "preemption notice"
 """How the reason of a run starts that stopped because of a notice."""
 
@@ -72,7 +73,10 @@ class FileSource:
     def look(self) -> Notice | None:
         """Return a notice if the file is there."""
         try:
-            text = self._path.read_text().strip()
+            text = self._path.read_text()
+            if not text:  # perhaps whoever makes it has not written yet
+                time.sleep(_WRITING_S)
+                text = self._path.read_text()
         except FileNotFoundError:
             return None
         seconds = self._grace_s

@@ -61,11 +61,12 @@ class StopRequest:
             reason: Why.
             seconds_left: When the process will be killed [s]; None if that is not known.
         """
-        if self.notice is None:
-            self.notice = reason
+        # The time first: whoever sees the notice must see how long there is.
         if seconds_left is not None:
             deadline = time.monotonic() + seconds_left
             self._deadline = min(deadline, self._deadline or deadline)
+        if self.notice is None:
+            self.notice = reason
 
     @property
     def seconds_left(self) -> float | None:
