@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,6 +15,7 @@ from roboyard.config.schema import PreemptionConfig
 from roboyard.errors import ConfigError
 from roboyard.storage.run_directory import RunDirectory
 from roboyard.testing.metadata_service import MetadataService
+from roboyard.training import preemption
 from roboyard.training.preemption import (
     FileSource,
     MetadataSource,
@@ -102,18 +102,13 @@ def test_a_file_is_a_notice_and_may_hold_the_seconds(tmp_path: Path) -> None:
     assert source.look().seconds_left == 12.5
 
 
-def test_a_file_may_be_seen_before_it_is_written(tmp_path: Path) -> None:
+def test_a_file_may_be_seen_before_it_is_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     path = tmp_path / "PREEMPT"
-    os.mkfifo(path)  # reading waits until somebody has opened, and closed, it for writing
-
-    def write() -> None:
-        path.open("w").close()
-        path.write_text("12.5")
-
-    writer = threading.Thread(target=write)
-    writer.start()
+    path.touch()
+    monkeypatch.setattr(preemption.time, "sleep", lambda _: path.write_text("12.5"))
     assert FileSource(path).look().seconds_left == 12.5
-    writer.join()
 
 
 def test_the_watcher_tells_a_risk_once_and_then_the_interruption(service: MetadataService) -> None:
