@@ -171,3 +171,30 @@ def test_the_same_seed_twice_trains_to_the_same_bits(name):
     for key, value in first.items():
         assert torch.equal(value, second[key]), key
         assert np.isfinite(value.numpy()).all()
+
+
+@pytest.mark.parametrize("name", ["TD3", "CrossQ"])
+def test_steps_that_are_not_waited_for_learn_and_record_the_same(name, monkeypatch):
+    def trained():
+        env = DummyVecEnv([FakeEnv])
+        env.seed(3)
+        agent = build_agent(
+            small_agent(name, backend="jax", hyperparameters={"policy_delay": 2}), env, seed=0
+        )
+        agent.set_logger(Logger(None, []))
+        agent.learn(13)
+        assert agent._n_updates % 2
+        unrecorded = agent._unrecorded is not None
+        logged = dict(agent.logger.name_to_value)
+        agent.refresh_policy()
+        return agent, logged, unrecorded
+
+    ours, before, unrecorded = trained()
+    assert unrecorded
+    monkeypatch.setattr("roboyard.agents.jax.off_policy.DelayedActor._moves_actor", lambda *_: True)
+    waiting, expected, unrecorded = trained()
+    assert not unrecorded
+    assert before["train/n_updates"] == expected["train/n_updates"] - 1
+    assert ours.logger.name_to_value == expected
+    for key, value in waiting.policy.state_dict().items():
+        assert torch.equal(value, ours.policy.state_dict()[key]), key

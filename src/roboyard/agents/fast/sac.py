@@ -26,6 +26,7 @@ from roboyard.agents.fast.critics import (
     lowest,
     slope_of_lowest,
 )
+from roboyard.agents.fast.exploring import LeanExploration
 from roboyard.agents.fast.learners import ParallelLearner
 from roboyard.agents.fast.steps import AdamSteps, steps_like_adam, unchecked_distributions
 
@@ -35,7 +36,7 @@ Lane = Generator[Any, Any, Tensor]
 """One side of a gradient step; gives and gets what the two sides find."""
 
 
-class SAC(ParallelLearner, stable_baselines3.SAC):
+class SAC(ParallelLearner, LeanExploration, stable_baselines3.SAC):
     """SB3's SAC; the update takes less than half the time and gives the same bits.
 
     The two critics are independent, so on two cores each learns on its own, and so do the passes

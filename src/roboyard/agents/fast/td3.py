@@ -13,6 +13,7 @@ from stable_baselines3.td3.policies import Actor
 from torch import Tensor
 
 from roboyard.agents.fast.critics import Aim, Critics, can_learn_apart, lowest
+from roboyard.agents.fast.exploring import LeanExploration
 from roboyard.agents.fast.learners import ParallelLearner
 from roboyard.agents.fast.steps import AdamSteps, follow
 
@@ -20,7 +21,7 @@ Lane = Generator[Any, Any, Tensor | None]
 """One side of a gradient step; gives and gets what the two sides find."""
 
 
-class TD3(ParallelLearner, stable_baselines3.TD3):
+class TD3(ParallelLearner, LeanExploration, stable_baselines3.TD3):
     """SB3's TD3; the update takes less than half the time and gives the same bits.
 
     The two critics are independent, so on two cores each learns on its own. The actor's loss is

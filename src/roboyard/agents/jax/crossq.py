@@ -8,12 +8,19 @@ from jax import lax
 from sb3_contrib import CrossQ
 
 from roboyard.agents.jax.networks import Statistics
-from roboyard.agents.jax.off_policy import Batch, Learner, Metrics, Turn, bootstrapped
+from roboyard.agents.jax.off_policy import (
+    Batch,
+    DelayedActor,
+    Learner,
+    Metrics,
+    Turn,
+    bootstrapped,
+)
 from roboyard.agents.jax.optimizers import Parameters
 from roboyard.agents.jax.soft import EntropyRegularised
 
 
-class JaxCrossQ(EntropyRegularised, CrossQ):
+class JaxCrossQ(EntropyRegularised, DelayedActor, CrossQ):
     """CrossQ (Bhatt et al. 2024): batch normalisation instead of target networks."""
 
     def _gradient_step(self, learner: Learner, batch: Batch, turn: Turn) -> tuple[Learner, Metrics]:

@@ -12,9 +12,9 @@ import numpy.typing as npt
 import torch
 from jax import lax
 from stable_baselines3.common.noise import ActionNoise
-from stable_baselines3.common.off_policy_algorithm import OffPolicyAlgorithm
 
 from roboyard.agents.fast.acting import acting_threads
+from roboyard.agents.fast.exploring import LeanExploration
 from roboyard.agents.jax.exchange import copies, put
 from roboyard.agents.jax.networks import Tensors, tensor_names, tensors_of
 from roboyard.agents.jax.optimizers import Adam, Moments, Parameters
@@ -48,7 +48,7 @@ class Turn(NamedTuple):
     """Steps of the run, this one included."""
 
 
-class CompiledOffPolicy(OffPolicyAlgorithm):
+class CompiledOffPolicy(LeanExploration):
     """An off-policy algorithm with a compiled update.
 
     Between updates everything that is learnt stays with JAX; torch gets the actor, which acts.
@@ -85,11 +85,16 @@ class CompiledOffPolicy(OffPolicyAlgorithm):
         }
         self._learner: Learner | None = None
         self._stale = False
+        self._unrecorded: tuple[int, Metrics] | None = None
         self._lower(names)
         self._update = jax.jit(self._all_steps, donate_argnums=0)
 
     def train(self, gradient_steps: int, batch_size: int = 64) -> None:
-        """Take gradient steps on minibatches from the replay buffer."""
+        """Take gradient steps on minibatches from the replay buffer.
+
+        Steps that leave the actor alone are not waited for: they go on while the environments
+        step, and what they find is recorded after the next ones have begun.
+        """
         self._update_learning_rate([adam.optimizer for adam in self._adams.values()])
         if self._learner is None:
             state = {role: adam.read() for role, adam in self._adams.items()}
@@ -100,15 +105,19 @@ class CompiledOffPolicy(OffPolicyAlgorithm):
         done = np.int32(self._n_updates)
         # NumPy's arrays follow the learner to its device, sooner than if they were put there.
         self._learner, acting, metrics = self._update(self._learner, (batches, rate, seed, done))
+        self._record()  # what came before
         self._n_updates += gradient_steps
         self._stale = True
-        acting, metrics = jax.device_get((acting, metrics))
-        for name, tensor in self._acting.items():
-            tensor.detach().numpy()[...] = acting[name]
-        self._record(metrics)
+        self._unrecorded = (self._n_updates, metrics)
+        if self._moves_actor(gradient_steps):
+            acting = jax.device_get(acting)
+            for name, tensor in self._acting.items():
+                tensor.detach().numpy()[...] = acting[name]
+            self._record()
 
     def refresh_policy(self) -> None:
-        """Bring every torch tensor and optimiser up to date with what was learnt."""
+        """Bring every torch tensor, optimiser and record up to date with what was learnt."""
+        self._record()
         if self._learner is None or not self._stale:
             return
         learner = jax.device_get(self._learner)
@@ -117,6 +126,11 @@ class CompiledOffPolicy(OffPolicyAlgorithm):
         for role, adam in self._adams.items():
             adam.write(learner.moments[role])
         self._stale = False
+
+    def dump_logs(self) -> None:
+        """Write what was recorded; see SB3."""
+        self._record()
+        super().dump_logs()
 
     def get_parameters(self) -> dict[str, dict[str, Any]]:
         """Return the state dictionaries of networks and optimisers, up to date."""
@@ -142,6 +156,11 @@ class CompiledOffPolicy(OffPolicyAlgorithm):
     def _lower(self, names: Mapping[int, str]) -> None:
         """Prepare the networks' forward passes."""
         raise NotImplementedError
+
+    def _moves_actor(self, steps: int) -> bool:
+        """Return whether any of the last steps did."""
+        del steps  # Each does.
+        return True
 
     def _gradient_step(self, learner: Learner, batch: Batch, turn: Turn) -> tuple[Learner, Metrics]:
         """Take one step on one minibatch."""
@@ -198,14 +217,27 @@ class CompiledOffPolicy(OffPolicyAlgorithm):
     def _parameters(self, learner: Learner, role: str) -> Parameters:
         return {name: learner.tensors[name] for name in self._adams[role].names}
 
-    def _record(self, metrics: dict[str, npt.NDArray[Any]]) -> None:
+    def _record(self) -> None:
         """Log the mean of each metric; the actor's only over the steps that moved it."""
+        if self._unrecorded is None:
+            return
+        (number, found), self._unrecorded = self._unrecorded, None
+        metrics = jax.device_get(found)
         acted = metrics.pop("acted", np.ones(len(metrics["critic_loss"]), dtype=bool))
-        self.logger.record("train/n_updates", self._n_updates, exclude="tensorboard")
+        self.logger.record("train/n_updates", number, exclude="tensorboard")
         for name, values in metrics.items():
             counted = values[acted] if name in ("actor_loss", "ent_coef_loss") else values
             if counted.size:
                 self.logger.record(f"train/{name}", np.mean(counted).item())
+
+
+class DelayedActor(CompiledOffPolicy):
+    """What TD3 and CrossQ share: only each ``policy_delay``-th step moves the actor."""
+
+    policy_delay: int
+
+    def _moves_actor(self, steps: int) -> bool:
+        return self._n_updates % self.policy_delay < steps
 
 
 def polyak(tensors: Parameters, targets: Mapping[str, str], share: jax.Array | float) -> Parameters:

@@ -13,7 +13,7 @@ from roboyard.agents.jax.actors import lower_critic, lower_deterministic
 from roboyard.agents.jax.networks import Tensors
 from roboyard.agents.jax.off_policy import (
     Batch,
-    CompiledOffPolicy,
+    DelayedActor,
     Learner,
     Metrics,
     Turn,
@@ -24,7 +24,7 @@ from roboyard.agents.jax.off_policy import (
 from roboyard.agents.jax.optimizers import Parameters
 
 
-class JaxTD3(CompiledOffPolicy, TD3):
+class JaxTD3(DelayedActor, TD3):
     """Twin delayed deterministic policy gradient (Fujimoto et al. 2018)."""
 
     def _lower(self, names: Mapping[int, str]) -> None:

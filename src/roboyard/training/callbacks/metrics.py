@@ -14,6 +14,7 @@ import psutil
 from pydantic import JsonValue
 from stable_baselines3.common.logger import KVWriter, Logger
 
+from roboyard.agents.backends import refresh_policy
 from roboyard.tracking import MetricWriter
 from roboyard.training.callbacks.base import Boundary, Every, RunCallback
 from roboyard.training.timing import PhaseClock
@@ -74,6 +75,7 @@ class MetricsCallback(RunCallback):
     def on_boundary(self, boundary: Boundary) -> None:
         """Write a row if one is due."""
         if self._every.due(boundary) or (boundary.final and self._row_step < boundary.step):
+            refresh_policy(self.model)  # records what is still being learnt
             rollout = self._rollout() | self._rewards()
             rows = (rollout, self._times(boundary.step), _system(), self._gauges())
             for key, value in (pair for row in rows for pair in row.items()):
