@@ -5,6 +5,8 @@
 Each combination of backend and device runs in a process of its own, one after the other. The
 environments have no physics; measured are the time of an update per control step that it learns
 from (medians over rounds), and the time to act for 16 environments. Ratios are to torch on the CPU.
+What was measured is printed at once to the standard error, so that a run that is cut short is not
+lost.
 """
 
 from __future__ import annotations
@@ -81,7 +83,13 @@ def measure(case, backend, device, rounds):
     """Return microseconds of an update per control step, and of acting once for all copies."""
     import torch
 
+    from roboyard.agents.fast import Lanes, ParallelLearner
+
     agent, batch = make_agent(case, backend, device)
+    if isinstance(agent, ParallelLearner) and device == "cpu" and CASES[case][1] == "vector":
+        threads = torch.get_num_threads()  # in lanes, as in training
+        agent.lanes = Lanes(threads)
+        torch.set_num_threads(max(threads // 2, 1))
     off_policy = not hasattr(agent, "rollout_buffer")
     agent.learn(1024 if off_policy else NUM_ENVS * N_STEPS)  # warm-up; XLA compiles here
     synchronize = torch.cuda.synchronize if device == "cuda" and backend == "torch" else list
@@ -99,8 +107,8 @@ def child(backend, device, threads, rounds, cases):
     """Measure every case, and print one JSON line for each."""
     import torch
 
-    torch.set_num_threads(threads)
     for case in cases:
+        torch.set_num_threads(threads)
         try:
             print(json.dumps([case, *measure(case, backend, device, rounds)]), flush=True)
         except Exception as error:  # a case that one backend lacks must not end the others
@@ -140,13 +148,14 @@ def main():
     for backend, device in combinations:
         command = [sys.executable, __file__, "--child", backend, device]
         command += ["--threads", str(arguments.threads), "--rounds", str(arguments.rounds)]
-        result = subprocess.run(
-            [*command, "--cases", *arguments.cases], stdout=subprocess.PIPE, text=True, check=False
-        )
-        for line in result.stdout.splitlines():
-            if line.startswith("["):
-                case, update, act = json.loads(line)
-                found[case, backend, device] = update, act
+        command += ["--cases", *arguments.cases]
+        with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+            for line in process.stdout:
+                if line.startswith("["):
+                    case, update, act = json.loads(line)
+                    found[case, backend, device] = update, act
+                    text = f"{case}, {backend}, {device}: {update:,.0f} + {act:,.0f} us"
+                    print(text, file=sys.stderr, flush=True)
     print(f"{describe()}, {arguments.threads} threads\n")
     print("| case | " + " | ".join(f"{b}, {d}" for b, d in combinations) + " | best |")
     print("|---|" + "---|" * (len(combinations) + 1))

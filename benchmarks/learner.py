@@ -8,7 +8,8 @@ rollout of 8192, 20 epochs of batches of 128, two networks of 256 x 256, gSDE; S
 batches of 256, networks of 400 x 300, 8 gradient steps a call). Data are random, and the same for
 all. Each builds its agent once and warms up; then, in each round, each in turn updates. Printed
 are medians over rounds, and ratios of the same round. CPU time is that of all threads together;
-unlike the wall clock, it means something on a busy machine, too.
+unlike the wall clock, it means something on a busy machine, too. Two threads are, for ours on
+torch, two lanes with one thread each, as in training.
 """
 
 # ruff: noqa: E402  (the options set how many threads the libraries start with)
@@ -43,6 +44,7 @@ from stable_baselines3.common.logger import Logger
 from stable_baselines3.common.vec_env import DummyVecEnv
 
 from roboyard.agents import build_agent
+from roboyard.agents.fast import Lanes, ParallelLearner
 from roboyard.agents.jax import runtime
 from roboyard.config.agents import AgentConfig
 from roboyard.testing.fake_envs import FakeEnv
@@ -88,7 +90,13 @@ class Candidate:
         self.agent.train = train
         self.units = filled if self.on_policy else STEPS
         self.wall, self.cpu = [], []
+        self.threads = OPTIONS.threads
+        if isinstance(self.agent, ParallelLearner) and OPTIONS.device == "cpu":
+            self.agent.lanes = Lanes(OPTIONS.threads)
+            self.threads = max(OPTIONS.threads // 2, 1)
+        torch.set_num_threads(self.threads)
         self.update()
+        torch.set_num_threads(OPTIONS.threads)
 
     def update(self):
         arguments = () if self.on_policy else (STEPS, self.agent.batch_size)
@@ -97,6 +105,7 @@ class Candidate:
             torch.cuda.synchronize()
 
     def run(self):
+        torch.set_num_threads(self.threads)
         wall, cpu = time.perf_counter(), time.process_time()
         self.update()
         self.wall.append((time.perf_counter() - wall) / self.units)
