@@ -26,9 +26,9 @@ _PREFIX = len(_MAGIC) + _HASH_SIZE + 8
 _TAG = "__blob__"
 
 # The engine's file: a header, then chunks of a code, a length, 16 bytes of notes, and the content.
-_FILE_HEADER = 12
+_FILE_HEADER = b"BULLETd-v326"  # doubles, pointers of 64 bits, little endian, version
 _CHUNK_HEADER = 24
-# btCollisionObjectDoubleData::m_islandTag1 in links (MBLC) and rigid bodies (RBDY), by Bullet 3.26.
+# btCollisionObjectDoubleData::m_islandTag1 in links (MBLC) and rigid bodies (RBDY).
 _COLLIDERS = (b"MBLC", b"RBDY")
 _ISLAND_TAG = slice(472, 476)
 
@@ -150,11 +150,13 @@ def engine_state(client: int) -> bytes:
 def _without_island_tags(content: bytes) -> bytes:
     """Blank the groups of touching bodies, which the engine numbers anew in every step.
 
-    Their numbers follow the order in which pairs of bodies were found, and that the addresses in
+    The numbers follow the order in which pairs of bodies were found, which follows addresses in
     memory (btDbvt.cpp, ``sort``): states that are the same would differ in these bytes.
     """
+    if not content.startswith(_FILE_HEADER):
+        return content
     blanked = bytearray(content)
-    start = _FILE_HEADER
+    start = len(_FILE_HEADER)
     while start + _CHUNK_HEADER <= len(blanked):
         code = bytes(blanked[start : start + 4])
         length = int.from_bytes(blanked[start + 4 : start + 8], "little")
