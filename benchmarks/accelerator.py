@@ -20,6 +20,8 @@ import subprocess
 import sys
 import time
 
+from common import spread_threads
+
 CASES = {
     "PPO, 2 x 256": ("PPO", "vector", [256, 256], 128),
     "PPO, 3 x 1024": ("PPO", "vector", [1024, 1024, 1024], 512),
@@ -83,13 +85,8 @@ def measure(case, backend, device, rounds):
     """Return microseconds of an update per control step, and of acting once for all copies."""
     import torch
 
-    from roboyard.agents.fast import Lanes, ParallelLearner
-
     agent, batch = make_agent(case, backend, device)
-    if isinstance(agent, ParallelLearner) and device == "cpu" and CASES[case][1] == "vector":
-        threads = torch.get_num_threads()  # in lanes, as in training
-        agent.lanes = Lanes(threads)
-        torch.set_num_threads(max(threads // 2, 1))
+    torch.set_num_threads(spread_threads(agent, torch.get_num_threads()))
     off_policy = not hasattr(agent, "rollout_buffer")
     agent.learn(1024 if off_policy else NUM_ENVS * N_STEPS)  # warm-up; XLA compiles here
     synchronize = torch.cuda.synchronize if device == "cuda" and backend == "torch" else list

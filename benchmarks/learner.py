@@ -38,13 +38,13 @@ import flax.linen as nn
 import numpy as np
 import stable_baselines3 as sb3
 import torch
+from common import spread_threads
 from gymnasium.spaces import Box
 from pydantic import TypeAdapter
 from stable_baselines3.common.logger import Logger
 from stable_baselines3.common.vec_env import DummyVecEnv
 
 from roboyard.agents import build_agent
-from roboyard.agents.fast import Lanes, ParallelLearner
 from roboyard.agents.jax import runtime
 from roboyard.config.agents import AgentConfig
 from roboyard.testing.fake_envs import FakeEnv
@@ -90,13 +90,10 @@ class Candidate:
         self.agent.train = train
         self.units = filled if self.on_policy else STEPS
         self.wall, self.cpu = [], []
-        self.threads = OPTIONS.threads
-        if isinstance(self.agent, ParallelLearner) and OPTIONS.device == "cpu":
-            self.agent.lanes = Lanes(OPTIONS.threads)
-            self.threads = max(OPTIONS.threads // 2, 1)
+        self.threads = spread_threads(self.agent, OPTIONS.threads)
         torch.set_num_threads(self.threads)
         self.update()
-        torch.set_num_threads(OPTIONS.threads)
+        torch.set_num_threads(OPTIONS.threads)  # those of the next one that is built
 
     def update(self):
         arguments = () if self.on_policy else (STEPS, self.agent.batch_size)

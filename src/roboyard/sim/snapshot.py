@@ -28,9 +28,9 @@ _TAG = "__blob__"
 # The engine's file: a header, then chunks of a code, a length, 16 bytes of notes, and the content.
 _FILE_HEADER = b"BULLETd-v326"  # doubles, pointers of 64 bits, little endian, version
 _CHUNK_HEADER = 24
-# btCollisionObjectDoubleData::m_islandTag1 in links (MBLC) and rigid bodies (RBDY).
+# Place of btCollisionObjectDoubleData::m_islandTag1 in links (MBLC) and rigid bodies (RBDY).
 _COLLIDERS = (b"MBLC", b"RBDY")
-_ISLAND_TAG = slice(472, 476)
+_ISLAND_TAG = 472
 
 
 def pack(kind: str, state: Mapping[str, object]) -> bytes:
@@ -162,8 +162,8 @@ def _without_island_tags(content: bytes) -> bytes:
         length = int.from_bytes(blanked[start + 4 : start + 8], "little")
         start += _CHUNK_HEADER
         if code in _COLLIDERS:
-            tag = slice(start + _ISLAND_TAG.start, start + _ISLAND_TAG.stop)
-            blanked[tag] = b"\xff\xff\xff\xff"
+            tag = start + _ISLAND_TAG
+            blanked[tag : tag + 4] = b"\xff\xff\xff\xff"
         start += length
     return bytes(blanked)
 
