@@ -1,4 +1,4 @@
-"""The fast updates give SB3's weights, bit for bit, in one lane and in two."""
+"""The fast updates give SB3's weights, in one lane and in two."""
 
 import numpy as np
 import pytest
@@ -10,7 +10,7 @@ from stable_baselines3.common.vec_env import DummyVecEnv
 from torch import nn
 
 from roboyard.agents import fast
-from roboyard.agents.fast import programs
+from roboyard.agents.fast import programs, rows
 from roboyard.testing.fake_envs import FORCE, IMAGE, MIXED, VECTOR, FakeEnv
 
 PPO = {"n_steps": 32, "batch_size": 16, "n_epochs": 3, "learning_rate": 1e-3}
@@ -61,18 +61,39 @@ def trained(cls, settings, *, policy="MlpPolicy", observation=VECTOR, action=FOR
 
 @pytest.mark.filterwarnings("ignore:You have specified a mini-batch size")
 @pytest.mark.parametrize("case", CASES)
-def test_the_weights_and_the_logged_numbers_are_those_of_sb3(case):
+def test_without_halves_of_batches_weights_and_logged_numbers_are_those_of_sb3(case, monkeypatch):
+    monkeypatch.setattr(rows, "middle", lambda size: size)
     name, settings, environment = CASES[case]
     theirs = trained(getattr(stable_baselines3, name), settings, **environment)
     for lanes in (1, 2):
         ours = trained(getattr(fast, name), settings, lanes=lanes, **environment)
-        for key, value in theirs.policy.state_dict().items():
-            assert torch.equal(value, ours.policy.state_dict()[key]), (lanes, key)
+        assert differences(theirs, ours) == []
         assert ours._n_updates == theirs._n_updates
         expected, given = theirs.logger.name_to_value, ours.logger.name_to_value
         assert given.keys() == expected.keys()
         for key in (key for key in expected if key.startswith("train/")):
             assert given[key] == pytest.approx(expected[key], rel=1e-4, abs=1e-6), key
+
+
+def differences(theirs, ours):
+    """Return the names of weights that are not the same, bit for bit."""
+    given = ours.policy.state_dict()
+    return [key for key, value in theirs.policy.state_dict().items() if (value != given[key]).any()]
+
+
+OFF_POLICY_CASES = [case for case in CASES if not case.startswith("PPO")]
+
+
+@pytest.mark.parametrize("case", OFF_POLICY_CASES)
+@pytest.mark.parametrize("batch_size", [1, 31, 32])
+def test_halves_of_batches_differ_from_whole_ones_by_rounding_only(case, batch_size):
+    name, settings, environment = CASES[case]
+    settings = settings | {"batch_size": batch_size}
+    theirs = trained(getattr(stable_baselines3, name), settings, **environment)
+    one, two = (trained(getattr(fast, name), settings, lanes=n, **environment) for n in (1, 2))
+    assert differences(one, two) == []
+    for key, value in theirs.policy.state_dict().items():
+        np.testing.assert_allclose(value, one.policy.state_dict()[key], atol=2e-4, err_msg=key)
 
 
 @pytest.mark.parametrize("case", [case for case in CASES if case.startswith("PPO")])
@@ -85,7 +106,7 @@ def test_ppos_update_is_recorded_unless_it_learns_features(case):
     assert recorded == (0 if learns_features else 2 * batches)
 
 
-@pytest.mark.parametrize("case", [case for case in CASES if not case.startswith("PPO")])
+@pytest.mark.parametrize("case", OFF_POLICY_CASES)
 def test_the_updates_of_off_policy_algorithms_are_recorded_unless_they_learn_features(case):
     name, settings, environment = CASES[case]
     agent = trained(getattr(fast, name), settings, lanes=2, **environment)

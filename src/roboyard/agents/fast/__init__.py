@@ -1,8 +1,9 @@
 """SB3's algorithms with the same arithmetic in less time.
 
 Each class derives from the stable_baselines3 class of its name, replaces how rollouts are
-collected or how the networks learn, and gives the same weights bit for bit; what is not covered
-(features that are learnt and shared, policies of the user's own) takes the parent's way.
+collected or how the networks learn, and gives the same weights, but for rounding in the actors of
+SAC and TD3; what is not covered (features that are learnt and shared, policies of the user's own)
+takes the parent's way.
 """
 
 from roboyard.agents.fast.lanes import Lanes

@@ -13,6 +13,8 @@ from collections.abc import Callable, Generator
 from functools import partial
 from typing import Any, TypeVar
 
+from roboyard.agents.fast.denormals import flushed
+
 First = TypeVar("First")
 Second = TypeVar("Second")
 Given = TypeVar("Given")
@@ -80,7 +82,8 @@ class Lanes:
     def _work(self) -> None:
         while (job := self._jobs.get()) is not None:
             try:
-                self._outcomes.put((job(), None))
+                with flushed():
+                    self._outcomes.put((job(), None))
             except BaseException as error:
                 self._outcomes.put((None, error))
 

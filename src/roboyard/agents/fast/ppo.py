@@ -14,6 +14,7 @@ from stable_baselines3.common.type_aliases import TensorDict
 from stable_baselines3.common.utils import explained_variance
 from torch import Tensor, nn
 
+from roboyard.agents.fast.denormals import flushed
 from roboyard.agents.fast.learners import ParallelLearner
 from roboyard.agents.fast.rollouts import OverlappedRollouts
 from roboyard.agents.fast.steps import (
@@ -69,7 +70,7 @@ class PPO(ParallelLearner, OverlappedRollouts, stable_baselines3.PPO):
             return
         self.policy.set_training_mode(True)
         self._update_learning_rate(self.policy.optimizer)
-        with unchecked_distributions():
+        with flushed(), unchecked_distributions():
             statistics = self._learn(halves)
         self._n_updates += len(statistics)
         self._log(statistics)

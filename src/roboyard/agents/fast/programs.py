@@ -12,15 +12,18 @@ import logging
 import threading
 import warnings
 from collections.abc import Callable, Hashable, Iterable, Sequence
+from typing import Any, TypeVar
 
 import torch
 from stable_baselines3.common.policies import BaseModel
-from torch import Tensor, nn
+from torch import Tensor, fx, nn
 
+from roboyard.agents.fast.passes import Backward, Forward, Passes, cut, run_as_written
 from roboyard.agents.fast.products import prefers_onednn, use_onednn
 
 Function = Callable[..., list[Tensor]]
 """From tensors to tensors; calls autograd itself."""
+Recorded = TypeVar("Recorded")
 
 _LOG = logging.getLogger(__name__)
 _RECORDING = threading.Lock()
@@ -40,7 +43,7 @@ class Programs:
                 of torch's own matrix products on every processor.
         """
         self._learns = learns
-        self._known: dict[Hashable, Function] = {}
+        self._known: dict[Hashable, Any] = {}
         self.recorded = 0
         """How many there are; functions that cannot be recorded do not count."""
 
@@ -57,27 +60,65 @@ class Programs:
             key: Everything besides tensors that the function depends on. Its inputs' shapes need
                 not be in it.
             function: What to record. Parameters that it reads belong to ``networks``.
-            inputs: Examples of its inputs.
+            inputs: Examples of its inputs, all of them different tensors.
             networks: The modules that it calls.
 
         Returns:
             The program, or where it cannot be recorded the function, whose results then have no
             gradients either if it learns.
         """
+
+        def make() -> Function | None:
+            return record(function, inputs, self._learns)
+
+        otherwise = step_by_step(function) if self._learns else function
+        return self._find(key, inputs, networks, make, otherwise)
+
+    def get_passes(
+        self,
+        key: Hashable,
+        functions: tuple[Forward, Backward],
+        inputs: Sequence[Tensor],
+        more: Callable[[], Sequence[Tensor]],
+        networks: Iterable[nn.Module],
+    ) -> Passes:
+        """Return the programs of a forward and a backward pass, recorded at the first call.
+
+        Args:
+            key: As for :meth:`get`.
+            functions: From inputs to outputs, and from these and further inputs to results.
+            inputs: Examples of inputs.
+            more: Makes examples of further inputs, whose shapes follow from the rest.
+            networks: The modules that are called.
+
+        Returns:
+            The programs, or where they cannot be recorded the two functions.
+        """
+
+        def make() -> Passes | None:
+            return record_passes(functions, inputs, more())
+
+        return self._find(key, inputs, networks, make, run_as_written(*functions))
+
+    def _find(
+        self,
+        key: Hashable,
+        inputs: Sequence[Tensor],
+        networks: Iterable[nn.Module],
+        make: Callable[[], Recorded | None],
+        otherwise: Recorded,
+    ) -> Recorded:
         whole = (key, tuple((part.shape, part.dtype) for part in inputs))
         if whole not in self._known:
             with _RECORDING:
                 if whole not in self._known:  # another lane may just have recorded it
-                    self._known[whole] = self._make(function, inputs, networks)
-        return self._known[whole]
-
-    def _make(
-        self, function: Function, inputs: Sequence[Tensor], networks: Iterable[nn.Module]
-    ) -> Function:
-        can = all(map(is_pure, networks)) and all(part.device.type == "cpu" for part in inputs)
-        program = record(function, inputs, self._learns) if can else None
-        self.recorded += program is not None
-        return program or (step_by_step(function) if self._learns else function)
+                    can = all(map(is_pure, networks))
+                    can = can and all(part.device.type == "cpu" for part in inputs)
+                    program = make() if can else None
+                    self.recorded += program is not None
+                    self._known[whole] = program or otherwise
+        found: Recorded = self._known[whole]
+        return found
 
     def __reduce__(self) -> tuple[type[Programs], tuple[bool]]:
         return Programs, (self._learns,)
@@ -121,25 +162,71 @@ def record(function: Function, inputs: Sequence[Tensor], learns: bool = True) ->
     Returns:
         The program, which never has gradients; None if the function cannot be recorded.
     """
+    try:
+        return _replay(_graph(function, inputs, learns), inputs)
+    except Exception as error:
+        _explain(error)
+        return None
+
+
+def record_passes(
+    functions: tuple[Forward, Backward], inputs: Sequence[Tensor], more: Sequence[Tensor]
+) -> Passes | None:
+    """Return programs of two passes that do to tensors what the two functions do.
+
+    Args:
+        functions: Each as for :func:`record`; the second takes what the first returns, and more.
+        inputs: Examples of inputs of the first.
+        more: Examples of what else the second takes.
+
+    Returns:
+        The programs; None if the functions cannot be recorded.
+    """
+    forward, backward = functions
+    count = 0
+
+    def both(*given: Tensor) -> list[Tensor]:
+        nonlocal count
+        outputs = forward(*given[: len(inputs)])
+        count = len(outputs)
+        results = backward(outputs, *given[len(inputs) :])
+        return [*(output.detach() for output in outputs), *results]
+
+    try:
+        first, second = cut(_graph(both, [*inputs, *more], True), len(inputs), count)
+        run_first = _replay(first, inputs)
+        run_second = _replay(second, [*run_first(*inputs)[count:], *more])
+    except Exception as error:
+        _explain(error)
+        return None
+
+    def run_forward(*given: Tensor) -> tuple[list[Tensor], list[Tensor]]:
+        results = run_first(*given)
+        return results[:count], results[count:]
+
+    return Passes(run_forward, lambda left, *given: run_second(*left, *given))
+
+
+def _graph(function: Function, inputs: Sequence[Tensor], learns: bool) -> fx.GraphModule:
     # Not at the top: it imports a compiler, which takes a second.
     from torch.fx.experimental.proxy_tensor import make_fx
 
     def flat(*given: Tensor) -> list[Tensor]:  # its signature is looked at
         return function(*given)
 
-    try:
-        with torch.set_grad_enabled(learns):
-            graph = make_fx(flat)(*inputs)
-        if learns and prefers_onednn():
-            use_onednn(graph)
-        with _as_recorded(), warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # tracing is deprecated, and there is no successor
-            traced = torch.jit.trace(  # type: ignore[no-untyped-call]
-                graph, tuple(inputs), check_trace=False
-            )
-    except Exception as error:
-        _LOG.info("Not recorded, so run step by step: %s", str(error).partition("\n")[0])
-        return None
+    with torch.set_grad_enabled(learns):
+        graph = make_fx(flat)(*inputs)
+    if learns and prefers_onednn():
+        use_onednn(graph)
+    return graph
+
+
+def _replay(graph: fx.GraphModule, inputs: Sequence[Tensor]) -> Function:
+    with _as_recorded(), warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # tracing is deprecated, and there is no successor
+        traced = torch.jit.trace(  # type: ignore[no-untyped-call]
+            graph, tuple(inputs), check_trace=False
+        )
 
     def program(*inputs: Tensor) -> list[Tensor]:
         with _as_recorded():
@@ -147,6 +234,10 @@ def record(function: Function, inputs: Sequence[Tensor], learns: bool = True) ->
         return outputs
 
     return program
+
+
+def _explain(error: Exception) -> None:
+    _LOG.info("Not recorded, so run step by step: %s", str(error).partition("\n")[0])
 
 
 class _as_recorded:  # noqa: N801  (used as a function; a generator would cost more than it does)
