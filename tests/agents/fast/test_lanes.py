@@ -30,6 +30,16 @@ def test_an_error_in_a_lane_is_raised_and_the_lanes_stay_usable(count, guilty):
     assert lanes.both(lambda: 1, lambda: 2) == (1, 2)
 
 
+@pytest.mark.parametrize("count", [1, 2])
+def test_lanes_that_were_woken_do_what_they_are_called_for(count):
+    lanes = Lanes(count)
+    lanes.wake()
+    assert lanes.both(lambda: 1, lambda: 2) == (1, 2)
+    lanes.wake()
+    lanes.close()
+    assert lanes.both(lambda: 1, lambda: 2) == (1, 2)
+
+
 def test_the_thread_ends_with_the_lanes():
     lanes = Lanes(2)
     lanes.both(int, int)

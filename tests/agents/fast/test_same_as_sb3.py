@@ -1,5 +1,7 @@
 """The fast updates give SB3's weights, in one lane and in two."""
 
+import copy
+
 import numpy as np
 import pytest
 import stable_baselines3
@@ -148,6 +150,26 @@ def test_a_policy_with_a_forward_pass_of_its_own_takes_sb3s_way():
 
     trained(fast.PPO, PPO, policy=Own)
     assert Own.evaluated > 0
+
+
+@pytest.mark.parametrize("name", ["PPO", "SAC", "TD3"])
+@pytest.mark.parametrize("optimizer", [{}, {"fused": True}], ids=["plain", "fused"])
+def test_learning_goes_on_from_the_memory_of_the_optimizers_that_was_loaded(name, optimizer):
+    settings = PPO if name == "PPO" else OFF_POLICY
+    agents = [
+        trained(getattr(fast, name), settings, policy_kwargs={"optimizer_kwargs": optimizer})
+        for _ in range(2)
+    ]
+    first, second = agents
+    first.train() if name == "PPO" else first.train(2, 32)
+    first.set_parameters(copy.deepcopy(second.get_parameters()))
+    if name == "SAC":  # not among the parameters
+        first.log_ent_coef.data.copy_(second.log_ent_coef.data)
+    for agent in agents:
+        agent._n_updates = second._n_updates
+        agent.set_random_seed(5)
+        agent.train() if name == "PPO" else agent.train(2, 32)
+    assert differences(first, second) == []
 
 
 @pytest.mark.parametrize("name", ["PPO", "SAC", "TD3"])

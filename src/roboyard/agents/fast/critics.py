@@ -61,25 +61,20 @@ class Critics:
         """Take the networks of an algorithm, and what it has recorded."""
         self._programs = programs
         self._nets = _halves(critic.q_networks)
-        self._targets = _halves(target.q_networks)
+        self.targets: list[nn.Module] = list(target.q_networks)
         self._parameters = [_parameters(nets) for nets in self._nets]
+        self._followers = _parameters(self.targets)
         self._steps = [AdamSteps(critic.optimizer, half) for half in self._parameters if half]
 
-    def aim(self, side: int, features: Tensor, actions: Tensor) -> list[Tensor]:
-        """Return what the targets of a side give, each of shape (batch, 1).
+    def values_of_targets(self, features: Tensor, actions: Tensor) -> list[Tensor]:
+        """Return what all targets give, each of shape (batch, 1); to be recorded by the caller.
 
         Args:
-            side: 0 or 1.
             features: Of the next observations, shape (batch, features).
             actions: The next ones, shape (batch, actions).
         """
-        targets = self._targets[side]
-
-        def values(features: Tensor, actions: Tensor) -> list[Tensor]:
-            inputs = torch.cat([features, actions], dim=1)
-            return [net(inputs) for net in targets]
-
-        return self._run("aim", values, [features, actions], targets)
+        inputs = torch.cat([features, actions], dim=1)
+        return [net(inputs) for net in self.targets]
 
     def learn(
         self, side: int, inputs: tuple[Tensor, Tensor], aim: Aim, factor: float
@@ -131,8 +126,8 @@ class Critics:
 
     def follow(self, tau: float) -> None:
         """Move all targets a share ``tau`` of the way to the critics."""
-        targets = [parameter for nets in self._targets for parameter in _parameters(nets)]
-        follow([parameter for half in self._parameters for parameter in half], targets, tau)
+        parameters = [parameter for half in self._parameters for parameter in half]
+        follow(parameters, self._followers, tau)
 
     def _run(
         self,

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import queue
 import threading
+import time
 from collections.abc import Callable, Generator
 from functools import partial
 from typing import Any, TypeVar
@@ -18,6 +19,9 @@ from roboyard.agents.fast.denormals import flushed
 First = TypeVar("First")
 Second = TypeVar("Second")
 Given = TypeVar("Given")
+
+LOOKING = 3e-4
+"""How long a lane looks for what comes next before it sleeps, in seconds."""
 
 _Job = Callable[[], object]
 _Outcome = tuple[object, BaseException | None]
@@ -48,17 +52,29 @@ class Lanes:
         """
         if self.count == 1:
             return first(), second()
-        if self._thread is None:
-            self._thread = threading.Thread(target=self._work, name="lane", daemon=True)
-            self._thread.start()
+        self._start()
         self._jobs.put(second)
         try:
             one = first()
         finally:
-            other, error = self._outcomes.get()
+            other, error = _take(self._outcomes)
         if error is not None:
             raise error
         return one, other  # type: ignore[return-value]
+
+    def wake(self) -> None:
+        """Get ready for a call of :meth:`both` or :meth:`meet` that comes soon.
+
+        A thread that has slept takes a tenth of a millisecond to come back.
+        """
+        if self.count > 1:
+            self._start()
+            self._jobs.put(_nothing)
+
+    def _start(self) -> None:
+        if self._thread is None:
+            self._thread = threading.Thread(target=self._work, name="lane", daemon=True)
+            self._thread.start()
 
     def meet(
         self, first: Generator[Given, Given, First], second: Generator[Given, Given, Second]
@@ -80,7 +96,9 @@ class Lanes:
         return self.both(partial(_drive, first, there, back), partial(_drive, second, back, there))
 
     def _work(self) -> None:
-        while (job := self._jobs.get()) is not None:
+        while (job := _take(self._jobs)) is not None:
+            if job is _nothing:
+                continue
             try:
                 with flushed():
                     self._outcomes.put((job(), None))
@@ -101,6 +119,18 @@ class Lanes:
         return Lanes, (self.count,)
 
 
+def _nothing() -> None:
+    """What a lane does that is only woken."""
+
+
+def _take(inbox: queue.SimpleQueue[Given]) -> Given:
+    """Return what comes next; before sleeping look for it for a while, as waking takes long."""
+    end = time.perf_counter() + LOOKING
+    while inbox.empty() and time.perf_counter() < end:
+        time.sleep(0)  # lets the other lane have the interpreter
+    return inbox.get()
+
+
 _GONE = object()
 """What a lane that failed leaves for the other."""
 
@@ -114,7 +144,7 @@ def _drive(
         given = next(lane)
         while True:
             outbox.put(given)
-            if (got := inbox.get()) is _GONE:
+            if (got := _take(inbox)) is _GONE:
                 lane.close()
                 return None  # type: ignore[return-value]  # the other's error is raised
             given = lane.send(got)

@@ -8,10 +8,12 @@ is computed twice.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, fx
+
+from roboyard.agents.fast.simplify import is_new
 
 Forward = Callable[..., list[Tensor]]
 """From inputs to outputs, of which the backward pass takes gradients."""
@@ -66,7 +68,7 @@ def cut(whole: fx.GraphModule, inputs: int, outputs: int) -> tuple[fx.GraphModul
     for node in nodes:
         if not late.isdisjoint(node.all_input_nodes):
             late.add(node)
-    changing = [node for node in nodes if getattr(_schema(node), "is_mutable", False)]
+    changing = [node for node in nodes if _changes_tensors(node)]
     apart = all(_stays_in_its_part(node.args[0], late) for node in changing)
     if not (apart and late.isdisjoint(results[:outputs])):
         raise ValueError("its two passes cannot be told apart")
@@ -96,10 +98,8 @@ def _part(
 
 def _stays_in_its_part(node: fx.Node, late: set[fx.Node]) -> bool:
     """Return whether what a node computes is new, and used by one part only."""
-    schema = _schema(node)
-    is_new = schema is not None and not any(each.alias_info for each in schema.returns)
-    return is_new and all((user in late) is (node in late) for user in node.users)
+    return is_new(node) and all((user in late) is (node in late) for user in node.users)
 
 
-def _schema(node: fx.Node) -> Any:  # noqa: ANN401  (torch has no public type for it)
-    return getattr(node.target, "_schema", None)
+def _changes_tensors(node: fx.Node) -> bool:
+    return bool(getattr(getattr(node.target, "_schema", None), "is_mutable", False))

@@ -20,6 +20,7 @@ from torch import Tensor, fx, nn
 
 from roboyard.agents.fast.passes import Backward, Forward, Passes, cut, run_as_written
 from roboyard.agents.fast.products import prefers_onednn, use_onednn
+from roboyard.agents.fast.simplify import simplify
 
 Function = Callable[..., list[Tensor]]
 """From tensors to tensors; calls autograd itself."""
@@ -216,6 +217,7 @@ def _graph(function: Function, inputs: Sequence[Tensor], learns: bool) -> fx.Gra
 
     with torch.set_grad_enabled(learns):
         graph = make_fx(flat)(*inputs)
+    simplify(graph)
     if learns and prefers_onednn():
         use_onednn(graph)
     return graph

@@ -53,8 +53,12 @@ class SAC(ParallelLearner, LeanExploration, stable_baselines3.SAC):
         # Networks that only compute do so in training mode as well, so that is not set either.
         return _is_known(self.actor) and can_learn_apart(self.critic, self.actor)
 
+    @cached_property
+    def _update(self) -> _Update:
+        return _Update(self)
+
     def _excluded_save_params(self) -> list[str]:
-        return [*super()._excluded_save_params(), "_is_covered"]
+        return [*super()._excluded_save_params(), "_is_covered", "_update"]
 
     def train(self, gradient_steps: int, batch_size: int = 64) -> None:
         """Make gradient steps; see SB3's SAC."""
@@ -77,10 +81,10 @@ class SAC(ParallelLearner, LeanExploration, stable_baselines3.SAC):
     def _steps(self, count: int, batch_size: int) -> Iterator[Tensor]:
         """Make gradient steps; yield each one's numbers, in the order of ``_NAMES``."""
         assert self.replay_buffer is not None
-        update = _Update(self)
         for number in range(count):
+            self.lanes.wake()
             batch = self.replay_buffer.sample(batch_size, env=self._vec_normalize_env)
-            yield update.step(batch, number % self.target_update_interval == 0)
+            yield self._update.step(batch, number % self.target_update_interval == 0)
 
 
 def _is_known(actor: Actor) -> bool:
@@ -91,7 +95,7 @@ def _is_known(actor: Actor) -> bool:
 
 
 class _Update:
-    """Gradient steps of one call of ``train``."""
+    """What the gradient steps of an algorithm share."""
 
     def __init__(self, algorithm: SAC) -> None:
         self._algorithm = algorithm
@@ -127,9 +131,7 @@ class _Update:
         passes, given = self._passes(side)
         mine, left = passes.forward(*given)
         other = yield mine
-        actions, log_prob, following, next_log_prob = map(joined, repeat(side), mine, other)
-        values = critics.aim(side, self._judged[1], following)
-        values = values + (yield values)
+        actions, log_prob, next_log_prob, *values = map(joined, repeat(side), mine, other)
         inputs = (self._judged[0], batch.actions)
         losses = critics.learn(side, inputs, self._aim(values, next_log_prob), 0.5)
         judgement = critics.judge(side, self._judged[0], actions)
@@ -148,12 +150,12 @@ class _Update:
     def _passes(self, side: int) -> tuple[Passes, list[Tensor]]:
         """Return the actor's passes over a side's rows, and what the first of them takes.
 
-        The first gives actions and log-likelihoods for observations and for next observations;
-        the second, from the temperature and what critics say, the side's part of the actor's
-        loss and of its gradients.
+        The first gives actions and their log-likelihoods for observations, and log-likelihoods
+        and targets' values for next observations; the second, from the temperature and what
+        critics say, the side's part of the actor's loss and of its gradients.
         """
         size, part = len(self._batch.actions), rows(self._batch.actions, side)
-        inputs = [rows(features, side) for features in self._seen]
+        inputs = [rows(features, side) for features in (*self._seen, self._judged[1])]
         inputs += self._noise if self._is_by_state else [rows(n, side) for n in self._noise]
         count = len(self._algorithm.critic.q_networks)
 
@@ -167,14 +169,15 @@ class _Update:
         whole = ("act", size, *map(id, self._parameters))
         functions = (self._act, backward)
         passes = self._algorithm.programs.get_passes(
-            whole, functions, inputs, examples, [self._actor]
+            whole, functions, inputs, examples, [self._actor, *self._critics.targets]
         )
         return passes, inputs
 
-    def _act(self, seen: Tensor, next_seen: Tensor, *noise: Tensor) -> list[Tensor]:
+    def _act(self, seen: Tensor, next_seen: Tensor, judged: Tensor, *noise: Tensor) -> list[Tensor]:
         acted = self._sample(seen, noise[0])
         with torch.no_grad():
-            return [*acted, *self._sample(next_seen, noise[1])]
+            following, log_prob = self._sample(next_seen, noise[1])
+            return [*acted, log_prob, *self._critics.values_of_targets(judged, following)]
 
     def _actor_gradients(
         self, acted: list[Tensor], size: int, temperature: Tensor, *judged: Tensor

@@ -65,9 +65,12 @@ class AdamSteps:
         """
         self._optimizer = optimizer
         self._parameters: list[Tensor] = list(parameters)
-        group = optimizer.param_groups[0]
-        states = [optimizer.state[parameter] for parameter in parameters]
-        for parameter, state in zip(parameters, states, strict=True):
+        self._begin()
+
+    def _begin(self) -> None:
+        group = self._optimizer.param_groups[0]
+        states = [self._optimizer.state[parameter] for parameter in self._parameters]
+        for parameter, state in zip(self._parameters, states, strict=True):
             if not state:
                 _remember(state, parameter, group)
         self._averages = [state["exp_avg"] for state in states]
@@ -84,6 +87,8 @@ class AdamSteps:
         Args:
             gradients: One for each parameter; not kept.
         """
+        if self._optimizer.state[self._parameters[0]].get("step") is not self._counts[0]:
+            self._begin()  # another memory was loaded
         group = self._optimizer.param_groups[0]
         beta1, beta2 = group["betas"]
         with torch.no_grad():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator, Hashable
 from functools import cached_property
+from itertools import repeat
 from typing import Any
 
 import stable_baselines3
@@ -37,8 +38,12 @@ class TD3(ParallelLearner, LeanExploration, stable_baselines3.TD3):
         known = type(self.actor).forward is Actor.forward
         return known and can_learn_apart(self.critic, self.actor)
 
+    @cached_property
+    def _update(self) -> _Update:
+        return _Update(self)
+
     def _excluded_save_params(self) -> list[str]:
-        return [*super()._excluded_save_params(), "_is_covered"]
+        return [*super()._excluded_save_params(), "_is_covered", "_update"]
 
     def train(self, gradient_steps: int, batch_size: int = 100) -> None:
         """Make gradient steps; see SB3's TD3."""
@@ -46,15 +51,15 @@ class TD3(ParallelLearner, LeanExploration, stable_baselines3.TD3):
             super().train(gradient_steps, batch_size)
             return
         self._update_learning_rate([self.actor.optimizer, self.critic.optimizer])
-        update = _Update(self)
         assert self.replay_buffer is not None
         critic_losses, actor_losses = [], []
         with flushed():
             for _ in range(gradient_steps):
                 self._n_updates += 1
+                self.lanes.wake()
                 batch = self.replay_buffer.sample(batch_size, env=self._vec_normalize_env)
                 acts = self._n_updates % self.policy_delay == 0
-                critic_loss, actor_loss = update.step(batch, acts)
+                critic_loss, actor_loss = self._update.step(batch, acts)
                 critic_losses.append(critic_loss)
                 if actor_loss is not None:
                     actor_losses.append(actor_loss)
@@ -65,7 +70,7 @@ class TD3(ParallelLearner, LeanExploration, stable_baselines3.TD3):
 
 
 class _Update:
-    """Gradient steps of one call of ``train``."""
+    """What the gradient steps of an algorithm share."""
 
     def __init__(self, algorithm: TD3) -> None:
         self._algorithm = algorithm
@@ -101,10 +106,8 @@ class _Update:
     def _lane(self, side: int) -> Lane:
         """Do a side's part; return the actor's loss (side 0), or that of the critics."""
         critics, (seen, next_seen, judged, next_judged) = self._critics, self._features
-        acted = self._act(side, next_seen)
-        following = joined(side, acted, (yield acted))
-        values = critics.aim(side, next_judged, following)
-        values = values + (yield values)
+        mine = self._values(side, next_seen, next_judged)
+        values = list(map(joined, repeat(side), mine, (yield mine)))
         losses = critics.learn(side, (judged, self._batch.actions), self._aim(values), 1.0)
         more = yield losses
         critic_loss = torch.stack(losses + more).sum()
@@ -120,15 +123,16 @@ class _Update:
         self._step_actor(slopes)
         return loss
 
-    def _act(self, side: int, features: Tensor) -> Tensor:
-        """Return the target's noisy actions for a side's rows."""
-        target = self._algorithm.actor_target
+    def _values(self, side: int, seen: Tensor, judged: Tensor) -> list[Tensor]:
+        """Return what the critics' targets say of the target's noisy actions, for a side's rows."""
+        target, critics = self._algorithm.actor_target, self._critics
 
-        def actions(features: Tensor, noise: Tensor) -> list[Tensor]:
-            return [(target.mu(features) + noise).clamp(-1, 1)]
+        def values(seen: Tensor, judged: Tensor, noise: Tensor) -> list[Tensor]:
+            actions = (target.mu(seen) + noise).clamp(-1, 1)
+            return critics.values_of_targets(judged, actions)
 
-        inputs = (rows(features, side), rows(self._noise, side))
-        return self._run("act", actions, inputs, target)[0]
+        inputs = [rows(part, side) for part in (seen, judged, self._noise)]
+        return self._run("aim", values, inputs, target, *critics.targets)
 
     def _aim(self, values: list[Tensor]) -> Aim:
         batch, gamma, count = self._batch, self._algorithm.gamma, len(values)
@@ -150,7 +154,7 @@ class _Update:
             loss = -first(torch.cat([judged, actor.mu(seen)], dim=1)).sum() / size
             return [loss.detach(), *torch.autograd.grad(loss, self._parameters)]
 
-        inputs = (rows(seen, side), rows(judged, side))
+        inputs = [rows(seen, side), rows(judged, side)]
         return self._run(("improve", size), slopes, inputs, actor, first)
 
     def _step_actor(self, slopes: list[Tensor]) -> None:
@@ -163,7 +167,7 @@ class _Update:
         self,
         key: Hashable,
         function: Callable[..., list[Tensor]],
-        inputs: tuple[Tensor, ...],
+        inputs: list[Tensor],
         *networks: torch.nn.Module,
     ) -> list[Tensor]:
         whole = (key, *map(id, networks))
