@@ -2,13 +2,14 @@
 
 import copy
 
+import numpy as np
 import pytest
 from stable_baselines3.common.vec_env import DummyVecEnv
 from torch import nn
 
 from roboyard.agents import build_agent
 from roboyard.testing.agent_configs import small_agent
-from roboyard.testing.fake_envs import FakeEnv
+from roboyard.testing.fake_envs import IMAGE, MIXED, VECTOR, FakeEnv
 
 
 def modes(policy):
@@ -54,3 +55,24 @@ def test_the_copy_of_a_policy_sets_its_own_mode(policy):
     other = copy.deepcopy(policy)
     other.set_training_mode(True)
     assert (modes(policy), modes(other)) == ({False}, {True})
+
+
+@pytest.mark.parametrize("name", ["SAC", "TD3"])
+@pytest.mark.parametrize("observation", [VECTOR, IMAGE, MIXED], ids=["vector", "image", "mixed"])
+def test_an_agent_predicts_what_its_policy_does(name, observation):
+    agent = build_agent(small_agent(name), DummyVecEnv([lambda: FakeEnv(observation)]), seed=0)
+    batch = stack([observation.sample() for _ in range(3)])
+    for given in (batch, observation.sample()):
+        mine, _ = agent.predict(given, deterministic=True)
+        expected, _ = agent.policy.predict(given, deterministic=True)
+        np.testing.assert_array_equal(mine, expected)
+        assert mine.dtype == expected.dtype
+    if observation is VECTOR:
+        as_doubles, _ = agent.predict(batch.astype(np.float64), deterministic=True)
+        np.testing.assert_allclose(as_doubles, agent.predict(batch, deterministic=True)[0])
+
+
+def stack(samples):
+    if isinstance(samples[0], dict):
+        return {key: np.stack([sample[key] for sample in samples]) for key in samples[0]}
+    return np.stack(samples)

@@ -6,7 +6,10 @@ from collections.abc import Callable, Hashable, Sequence
 from typing import NamedTuple
 
 import torch
+from gymnasium import spaces
 from stable_baselines3.common.policies import BaseModel, ContinuousCritic
+from stable_baselines3.common.torch_layers import FlattenExtractor
+from stable_baselines3.common.type_aliases import PyTorchObs
 from torch import Tensor, nn
 
 from roboyard.agents.fast.programs import Programs, is_pure
@@ -29,6 +32,19 @@ def can_learn_apart(critic: ContinuousCritic, *others: BaseModel) -> bool:
         and all(is_pure(model) for model in models)
         and all(steps_like_adam(optimizer) for optimizer in optimizers)
     )
+
+
+def features_of(model: BaseModel, observations: PyTorchObs) -> Tensor:
+    """Return what an actor or critic sees of observations, shape (batch, features).
+
+    Vectors are seen as they are, so that SB3's way through several modules is not taken.
+    """
+    extractor = model.features_extractor
+    if type(extractor) is FlattenExtractor and isinstance(observations, Tensor):
+        is_vector = observations.dim() == 2 and isinstance(model.observation_space, spaces.Box)
+        if is_vector and observations.dtype is torch.float32:
+            return observations.view_as(observations)  # recording tells inputs apart by identity
+    return model.extract_features(observations, extractor)  # type: ignore[arg-type]
 
 
 class Judgement(NamedTuple):

@@ -24,6 +24,7 @@ from roboyard.agents.fast.critics import (
     Critics,
     Judgement,
     can_learn_apart,
+    features_of,
     lowest,
     slope_of_lowest,
 )
@@ -116,10 +117,8 @@ class _Update:
         actor, critic = self._actor, self._algorithm.critic
         observations = (batch.observations, batch.next_observations)
         with torch.no_grad():
-            self._seen = [actor.extract_features(o, actor.features_extractor) for o in observations]
-            self._judged = [
-                critic.extract_features(o, critic.features_extractor) for o in observations
-            ]
+            self._seen = [features_of(actor, part) for part in observations]
+            self._judged = [features_of(critic, part) for part in observations]
             self._temperature = self._read_temperature()
         self._noise = self._draw()
         losses, temperature_loss = self._algorithm.lanes.meet(self._lane(0), self._lane(1))

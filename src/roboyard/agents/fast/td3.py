@@ -13,7 +13,7 @@ from stable_baselines3.common.type_aliases import ReplayBufferSamples
 from stable_baselines3.td3.policies import Actor
 from torch import Tensor
 
-from roboyard.agents.fast.critics import Aim, Critics, can_learn_apart, lowest
+from roboyard.agents.fast.critics import Aim, Critics, can_learn_apart, features_of, lowest
 from roboyard.agents.fast.denormals import flushed
 from roboyard.agents.fast.exploring import LeanExploration
 from roboyard.agents.fast.learners import ParallelLearner
@@ -91,7 +91,7 @@ class _Update:
             limit = algorithm.target_noise_clip
             self._noise = noise.clamp(-limit, limit)
             self._features = [
-                model.extract_features(observations, model.features_extractor)
+                features_of(model, observations)
                 for model, observations in (
                     (algorithm.actor, batch.observations),
                     (algorithm.actor_target, batch.next_observations),
