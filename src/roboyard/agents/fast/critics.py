@@ -79,6 +79,7 @@ class Critics:
         self._nets = _halves(critic.q_networks)
         self.targets: list[nn.Module] = list(target.q_networks)
         self._parameters = [_parameters(nets) for nets in self._nets]
+        self._ids = [tuple(map(id, parameters)) for parameters in self._parameters]
         self._followers = _parameters(self.targets)
         self._steps = [AdamSteps(critic.optimizer, half) for half in self._parameters if half]
 
@@ -116,7 +117,8 @@ class Critics:
             total = factor * sum(losses)
             return [*(loss.detach() for loss in losses), *torch.autograd.grad(total, parameters)]  # type: ignore[arg-type]
 
-        results = self._run(("learn", factor, aim.key), gradients, [*inputs, *aim.inputs], nets)
+        key = ("learn", factor, aim.key)
+        results = self._run(side, key, gradients, [*inputs, *aim.inputs])
         if nets:
             self._steps[side].step(results[len(nets) :])
         return results[: len(nets)]
@@ -137,7 +139,7 @@ class Critics:
             slopes = [torch.autograd.grad(-value.mean(), leaf)[0] for value in values]
             return [*(value.detach() for value in values), *slopes]
 
-        results = self._run("judge", values_and_slopes, [features, actions], nets)
+        results = self._run(side, "judge", values_and_slopes, [features, actions])
         return Judgement(results[: len(nets)], results[len(nets) :])
 
     def follow(self, tau: float) -> None:
@@ -147,15 +149,15 @@ class Critics:
 
     def _run(
         self,
+        side: int,
         key: Hashable,
         function: Callable[..., list[Tensor]],
         inputs: Sequence[Tensor],
-        nets: list[nn.Module],
     ) -> list[Tensor]:
+        nets = self._nets[side]
         if not nets:
             return []
-        whole = (key, tuple(map(id, _parameters(nets))))
-        return self._programs.get(whole, function, inputs, nets)(*inputs)
+        return self._programs.get((key, self._ids[side]), function, inputs, nets)(*inputs)
 
 
 def lowest(values: Sequence[Tensor]) -> Tensor:

@@ -110,9 +110,9 @@ class _Update:
         values = list(map(joined, repeat(side), mine, (yield mine)))
         losses = critics.learn(side, (judged, self._batch.actions), self._aim(values), 1.0)
         more = yield losses
-        critic_loss = torch.stack(losses + more).sum()
+        critic_loss = torch.stack(more + losses).sum() if side else None
         if not self._acts:
-            return critic_loss if side else None
+            return critic_loss
         # Reads the first critic, which does not change any more.
         mine = self._actor_slopes(side, seen, judged)
         other = yield mine
