@@ -33,6 +33,7 @@ from roboyard.agents.fast.exploring import LeanExploration
 from roboyard.agents.fast.learners import ParallelLearner
 from roboyard.agents.fast.passes import Passes
 from roboyard.agents.fast.rows import joined, rows, total
+from roboyard.agents.fast.sampling import sample
 from roboyard.agents.fast.steps import AdamSteps, steps_like_adam, unchecked_distributions
 
 _NAMES = ("ent_coef", "critic_loss", "actor_loss", "ent_coef_loss")
@@ -84,7 +85,7 @@ class SAC(ParallelLearner, LeanExploration, stable_baselines3.SAC):
         assert self.replay_buffer is not None
         for number in range(count):
             self.lanes.wake()
-            batch = self.replay_buffer.sample(batch_size, env=self._vec_normalize_env)
+            batch = sample(self.replay_buffer, batch_size, self._vec_normalize_env)
             yield self._update.step(batch, number % self.target_update_interval == 0)
 
 

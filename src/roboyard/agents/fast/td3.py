@@ -18,6 +18,7 @@ from roboyard.agents.fast.denormals import flushed
 from roboyard.agents.fast.exploring import LeanExploration
 from roboyard.agents.fast.learners import ParallelLearner
 from roboyard.agents.fast.rows import joined, rows, total
+from roboyard.agents.fast.sampling import sample
 from roboyard.agents.fast.steps import AdamSteps, follow
 
 Lane = Generator[Any, Any, Tensor | None]
@@ -57,7 +58,7 @@ class TD3(ParallelLearner, LeanExploration, stable_baselines3.TD3):
             for _ in range(gradient_steps):
                 self._n_updates += 1
                 self.lanes.wake()
-                batch = self.replay_buffer.sample(batch_size, env=self._vec_normalize_env)
+                batch = sample(self.replay_buffer, batch_size, self._vec_normalize_env)
                 acts = self._n_updates % self.policy_delay == 0
                 critic_loss, actor_loss = self._update.step(batch, acts)
                 critic_losses.append(critic_loss)

@@ -15,6 +15,7 @@ from stable_baselines3.common.noise import ActionNoise
 
 from roboyard.agents.fast.acting import acting_threads
 from roboyard.agents.fast.exploring import LeanExploration
+from roboyard.agents.fast.sampling import sample
 from roboyard.agents.jax.exchange import copies, put
 from roboyard.agents.jax.networks import Tensors, tensor_names, tensors_of
 from roboyard.agents.jax.optimizers import Adam, Moments, Parameters
@@ -186,7 +187,7 @@ class CompiledOffPolicy(LeanExploration):
     def _minibatches(self, steps: int, size: int) -> Batch:
         """Sample the minibatches of all steps at once, shape (steps, size, ...)."""
         assert self.replay_buffer is not None
-        sampled = self.replay_buffer.sample(steps * size, env=self._vec_normalize_env)
+        sampled = sample(self.replay_buffer, steps * size, self._vec_normalize_env)
 
         def split(tensor: torch.Tensor) -> npt.NDArray[Any]:
             array = tensor.numpy()

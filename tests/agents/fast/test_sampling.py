@@ -1,0 +1,87 @@
+"""Minibatches are SB3's, bit for bit."""
+
+import numpy as np
+import pytest
+import torch
+from gymnasium.spaces import Box, Dict
+from stable_baselines3.common.buffers import DictReplayBuffer, NStepReplayBuffer, ReplayBuffer
+
+from roboyard.agents.fast.sampling import sample
+
+ACTIONS = Box(-1.0, 1.0, (2,), np.float32)
+VECTORS = Box(-9.0, 9.0, (5,), np.float32)
+SMALL = {"optimize_memory_usage": True, "handle_timeout_termination": False}
+PICTURES = Box(0, 255, (4, 3, 1), np.uint8)
+
+
+def filled(kind, space, *, count=3, steps=40, size=60, **options):
+    """Return a buffer with random transitions of ``count`` environments."""
+    buffer = kind(size * count, space, ACTIONS, device="cpu", n_envs=count, **options)
+    draw = np.random.default_rng(0)
+    space.seed(0)
+    for _ in range(steps):
+        seen, following = (stacked(space, count) for _ in range(2))
+        actions = draw.uniform(-1, 1, (count, 2)).astype(np.float32)
+        rewards, dones = draw.normal(size=count), draw.random(count) < 0.4
+        infos = [{"TimeLimit.truncated": bool(draw.random() < 0.5)} for _ in range(count)]
+        buffer.add(seen, following, actions, rewards, dones, infos)
+    return buffer
+
+
+def stacked(space, count):
+    rows = [space.sample() for _ in range(count)]
+    if isinstance(space, Dict):
+        return {key: np.stack([row[key] for row in rows]) for key in space}
+    return np.stack(rows)
+
+
+def both(buffer, env=None):
+    """Return minibatches of SB3 and ours, drawn from the same state, and the states after it."""
+    found = []
+    for draw in (buffer.sample, lambda size, env: sample(buffer, size, env)):
+        np.random.seed(7)
+        found.append((draw(64, env=env), np.random.randint(2**31)))
+    return zip(*found, strict=True)
+
+
+@pytest.mark.parametrize(
+    ("kind", "space", "options"),
+    [
+        (ReplayBuffer, VECTORS, {}),
+        (ReplayBuffer, VECTORS, {"count": 1}),
+        (ReplayBuffer, VECTORS, {"steps": 100}),  # goes round
+        (ReplayBuffer, PICTURES, {}),
+        (ReplayBuffer, VECTORS, SMALL),
+        (NStepReplayBuffer, VECTORS, {"n_steps": 3, "gamma": 0.9}),
+        (DictReplayBuffer, Dict({"arm": VECTORS, "eye": PICTURES}), {}),
+    ],
+)  # fmt: skip
+def test_every_kind_of_buffer_gives_what_sb3_draws_from_it(kind, space, options):
+    (theirs, ours), (after_theirs, after_ours) = both(filled(kind, space, **options))
+    assert after_theirs == after_ours
+    assert type(theirs) is type(ours)
+    for name, expected, found in zip(theirs._fields, theirs, ours, strict=True):
+        torch.testing.assert_close(found, expected, rtol=0, atol=0, msg=name)
+
+
+def test_a_minibatch_is_a_copy():
+    buffer = filled(ReplayBuffer, VECTORS)
+    drawn = sample(buffer, 16, None)
+    before = drawn.observations.clone()
+    buffer.observations[:] = 0
+    assert torch.equal(drawn.observations, before)
+
+
+def test_what_is_to_be_normalised_is_normalised():
+    class Doubling:
+        def normalize_obs(self, observations):
+            return 2 * observations
+
+        def normalize_reward(self, rewards):
+            return 2 * rewards
+
+    buffer = filled(ReplayBuffer, VECTORS)
+    (theirs, ours), _ = both(buffer, Doubling())
+    plain = next(iter(both(buffer)))[0]
+    assert torch.equal(ours.rewards, theirs.rewards)
+    assert torch.equal(ours.observations, 2 * plain.observations)
