@@ -35,8 +35,7 @@ def learner_class(config: AgentBase) -> type[BaseAlgorithm]:
     """
     if config.backend == "torch":
         return algorithm_class(config)
-    for package in ("jax", "optax"):
-        require(package, "jax")
+    require("jax", "jax")
     found: type[BaseAlgorithm] = COMPILED.resolve(algorithm_name(config))
     return found
 
