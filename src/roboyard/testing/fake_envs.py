@@ -24,6 +24,15 @@ GOAL = spaces.Dict(
 FORCE = spaces.Box(np.array([-2.0, 0.0], np.float32), np.array([2.0, 5.0], np.float32))
 
 
+def batch_of(space: spaces.Space[Any], count: int, seed: int = 0) -> Any:  # noqa: ANN401
+    """Return random elements of a Box, or a Dict of these, one above the other."""
+    space.seed(seed)
+    rows = [space.sample() for _ in range(count)]
+    if isinstance(space, spaces.Dict):
+        return {key: np.stack([row[key] for row in rows]) for key in space}
+    return np.stack(rows)
+
+
 class FakeEnv(gymnasium.Env[Any, Any]):
     """An environment with any spaces."""
 

@@ -9,7 +9,7 @@ from torch import nn
 
 from roboyard.agents import build_agent
 from roboyard.testing.agent_configs import small_agent
-from roboyard.testing.fake_envs import IMAGE, MIXED, VECTOR, FakeEnv
+from roboyard.testing.fake_envs import IMAGE, MIXED, VECTOR, FakeEnv, batch_of
 
 
 def modes(policy):
@@ -61,7 +61,7 @@ def test_the_copy_of_a_policy_sets_its_own_mode(policy):
 @pytest.mark.parametrize("observation", [VECTOR, IMAGE, MIXED], ids=["vector", "image", "mixed"])
 def test_an_agent_predicts_what_its_policy_does(name, observation):
     agent = build_agent(small_agent(name), DummyVecEnv([lambda: FakeEnv(observation)]), seed=0)
-    batch = stack([observation.sample() for _ in range(3)])
+    batch = batch_of(observation, 3)
     for given in (batch, observation.sample()):
         mine, _ = agent.predict(given, deterministic=True)
         expected, _ = agent.policy.predict(given, deterministic=True)
@@ -70,9 +70,3 @@ def test_an_agent_predicts_what_its_policy_does(name, observation):
     if observation is VECTOR:
         as_doubles, _ = agent.predict(batch.astype(np.float64), deterministic=True)
         np.testing.assert_allclose(as_doubles, agent.predict(batch, deterministic=True)[0])
-
-
-def stack(samples):
-    if isinstance(samples[0], dict):
-        return {key: np.stack([sample[key] for sample in samples]) for key in samples[0]}
-    return np.stack(samples)

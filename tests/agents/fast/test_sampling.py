@@ -3,36 +3,25 @@
 import numpy as np
 import pytest
 import torch
-from gymnasium.spaces import Box, Dict
 from stable_baselines3.common.buffers import DictReplayBuffer, NStepReplayBuffer, ReplayBuffer
 
 from roboyard.agents.fast.sampling import sample
+from roboyard.testing.fake_envs import FORCE, IMAGE, MIXED, VECTOR, batch_of
 
-ACTIONS = Box(-1.0, 1.0, (2,), np.float32)
-VECTORS = Box(-9.0, 9.0, (5,), np.float32)
 SMALL = {"optimize_memory_usage": True, "handle_timeout_termination": False}
-PICTURES = Box(0, 255, (4, 3, 1), np.uint8)
 
 
 def filled(kind, space, *, count=3, steps=40, size=60, **options):
     """Return a buffer with random transitions of ``count`` environments."""
-    buffer = kind(size * count, space, ACTIONS, device="cpu", n_envs=count, **options)
+    buffer = kind(size * count, space, FORCE, device="cpu", n_envs=count, **options)
     draw = np.random.default_rng(0)
-    space.seed(0)
-    for _ in range(steps):
-        seen, following = (stacked(space, count) for _ in range(2))
-        actions = draw.uniform(-1, 1, (count, 2)).astype(np.float32)
+    for step in range(steps):
+        seen, following = (batch_of(space, count, seed) for seed in (2 * step, 2 * step + 1))
+        actions = batch_of(FORCE, count, step)
         rewards, dones = draw.normal(size=count), draw.random(count) < 0.4
         infos = [{"TimeLimit.truncated": bool(draw.random() < 0.5)} for _ in range(count)]
         buffer.add(seen, following, actions, rewards, dones, infos)
     return buffer
-
-
-def stacked(space, count):
-    rows = [space.sample() for _ in range(count)]
-    if isinstance(space, Dict):
-        return {key: np.stack([row[key] for row in rows]) for key in space}
-    return np.stack(rows)
 
 
 def both(buffer, env=None):
@@ -47,13 +36,13 @@ def both(buffer, env=None):
 @pytest.mark.parametrize(
     ("kind", "space", "options"),
     [
-        (ReplayBuffer, VECTORS, {}),
-        (ReplayBuffer, VECTORS, {"count": 1}),
-        (ReplayBuffer, VECTORS, {"steps": 100}),  # goes round
-        (ReplayBuffer, PICTURES, {}),
-        (ReplayBuffer, VECTORS, SMALL),
-        (NStepReplayBuffer, VECTORS, {"n_steps": 3, "gamma": 0.9}),
-        (DictReplayBuffer, Dict({"arm": VECTORS, "eye": PICTURES}), {}),
+        (ReplayBuffer, VECTOR, {}),
+        (ReplayBuffer, VECTOR, {"count": 1}),
+        (ReplayBuffer, VECTOR, {"steps": 100}),  # goes round
+        (ReplayBuffer, IMAGE, {}),
+        (ReplayBuffer, VECTOR, SMALL),
+        (NStepReplayBuffer, VECTOR, {"n_steps": 3, "gamma": 0.9}),
+        (DictReplayBuffer, MIXED, {}),
     ],
 )  # fmt: skip
 def test_every_kind_of_buffer_gives_what_sb3_draws_from_it(kind, space, options):
@@ -65,7 +54,7 @@ def test_every_kind_of_buffer_gives_what_sb3_draws_from_it(kind, space, options)
 
 
 def test_a_minibatch_is_a_copy():
-    buffer = filled(ReplayBuffer, VECTORS)
+    buffer = filled(ReplayBuffer, VECTOR)
     drawn = sample(buffer, 16, None)
     before = drawn.observations.clone()
     buffer.observations[:] = 0
@@ -80,7 +69,7 @@ def test_what_is_to_be_normalised_is_normalised():
         def normalize_reward(self, rewards):
             return 2 * rewards
 
-    buffer = filled(ReplayBuffer, VECTORS)
+    buffer = filled(ReplayBuffer, VECTOR)
     (theirs, ours), _ = both(buffer, Doubling())
     plain = next(iter(both(buffer)))[0]
     assert torch.equal(ours.rewards, theirs.rewards)

@@ -102,7 +102,7 @@ class Adam:
             mu[name] = self._beta1 * moments.mu[name] + (1.0 - self._beta1) * slope
             nu[name] = self._beta2 * moments.nu[name] + (1.0 - self._beta2) * jnp.square(slope)
             change = size * mu[name] / (jnp.sqrt(nu[name]) * spread + self._epsilon)
-            moved[name] = (kept * value if self._decay else value) - change
+            moved[name] = kept * value - change
         return moved, Moments(steps, mu, nu)
 
     def _moment(self, state: Mapping[str, torch.Tensor], name: str, key: str) -> jax.Array:
