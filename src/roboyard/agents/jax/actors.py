@@ -18,6 +18,7 @@ from torch import nn
 from roboyard.agents.jax.distributions import noise_std, normal_log_prob
 from roboyard.agents.jax.networks import Network, Statistics, Tensors, lower
 from roboyard.agents.jax.observations import Observations, preprocess
+from roboyard.agents.jax.products import linear
 
 LOG_STD_RANGE = (-20.0, 2.0)
 """As in ``stable_baselines3.sac.policies``."""
@@ -75,7 +76,7 @@ def lower_squashed(actor: Actor, names: Mapping[int, str]) -> SquashedActor:
         ) -> tuple[jax.Array, jax.Array]:
             latent = latent_of(tensors, observations, statistics)
             mean, log_std = mu(tensors, latent, statistics), tensors[log_std_name]
-            actions = jnp.tanh(mean + latent @ (noise * jnp.exp(log_std)))
+            actions = jnp.tanh(mean + linear(latent, (noise * jnp.exp(log_std)).T))
             std = noise_std(distribution, log_std, latent)
             return actions, _squashed_log_prob(actions, mean, std)
 

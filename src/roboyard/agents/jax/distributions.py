@@ -12,6 +12,7 @@ from stable_baselines3.common import distributions as sb3
 from stable_baselines3.common.policies import ActorCriticPolicy
 
 from roboyard.agents.jax.networks import Tensors, lower
+from roboyard.agents.jax.products import linear
 from roboyard.errors import ConfigError
 
 Likelihood = Callable[[Tensors, jax.Array, jax.Array], tuple[jax.Array, jax.Array]]
@@ -69,7 +70,7 @@ def noise_std(
 ) -> jax.Array:
     """Return gSDE's standard deviation of each action (Raffin et al. 2021, eq. 9)."""
     features = latent if distribution.learn_features else lax.stop_gradient(latent)
-    variance = jnp.square(features) @ jnp.square(jnp.exp(log_std))
+    variance = linear(jnp.square(features), jnp.square(jnp.exp(log_std)).T)
     return jnp.sqrt(variance + distribution.epsilon)
 
 

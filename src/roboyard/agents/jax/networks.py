@@ -14,6 +14,7 @@ from sb3_contrib.common.torch_layers import BatchRenorm
 from stable_baselines3.common.torch_layers import CombinedExtractor, FlattenExtractor, NatureCNN
 from torch import nn
 
+from roboyard.agents.jax.products import linear
 from roboyard.errors import ConfigError
 
 Tensors = Mapping[str, jax.Array]
@@ -91,7 +92,7 @@ def _linear(module: nn.Linear, names: Names) -> Network:
     bias = names[id(module.bias)] if module.bias is not None else None
 
     def apply(tensors: Tensors, x: jax.Array, statistics: Statistics | None) -> jax.Array:
-        y = x @ tensors[weight].T
+        y = linear(x, tensors[weight])
         return y if bias is None else y + tensors[bias]
 
     return apply
