@@ -7,7 +7,7 @@ import math
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from typing import Any, ClassVar, Generic, TypeVar
+from typing import Any, ClassVar, Generic, TypeAlias, TypeVar
 
 import gymnasium
 import numpy as np
@@ -24,6 +24,9 @@ logger = logging.getLogger(__name__)
 
 ObservationT = TypeVar("ObservationT")
 ActionT = TypeVar("ActionT")
+
+Step: TypeAlias = tuple[ObservationT, float, bool, bool, dict[str, Any]]
+"""Observation, reward, whether it terminated, whether it was truncated, info."""
 
 _BEFORE_FIRST_RESET = -1
 
@@ -43,6 +46,7 @@ class BaseRobotEnv(gymnasium.Env[ObservationT, ActionT], ABC, Generic[Observatio
     - ``_cut()``: return whether the episode is cut off, which is neither; asked after it.
     - ``_info()``: return a new dictionary of further results.
     - ``_simulate()``: step the world ``self.substeps`` times.
+    - ``_measure()``: take in what came of it, if reward, ends and observation share it.
     - ``_python_state()`` and ``_set_python_state(state)``: what the subclass keeps in attributes
       from one step to the next, so that a snapshot holds it; usable as soon as it is loaded.
     - ``_camera()``: where :meth:`render` looks from.
@@ -144,25 +148,16 @@ class BaseRobotEnv(gymnasium.Env[ObservationT, ActionT], ABC, Generic[Observatio
         self._reset(options or {})
         return self._observe(), self._info()
 
-    def step(self, action: ActionT) -> tuple[ObservationT, float, bool, bool, dict[str, Any]]:
+    def step(self, action: ActionT) -> Step[ObservationT]:
         """Make one control step; see Gymnasium.
 
         Raises:
             SimulationError: The action is unusable, the environment was never reset, or closed.
         """
-        if self._elapsed < 0:
-            raise SimulationError("step() was called before reset(). Call reset() first.")
-        if self._log is not None:
-            self._log.add(action)
-        self._apply(action)
+        self._begin(action)
         self._simulate()
-        self._elapsed += 1
-        if self.render_mode == "human":
-            self._wait_for_real_time()
-        observation, reward = self._observe(), self._reward()
-        terminated = self._terminated()
-        truncated = self._elapsed >= self._limit or self._cut()
-        return observation, reward, terminated, truncated, self._info()
+        self._measure()
+        return self._finish()
 
     def render(self) -> NDArray[np.uint8] | None:
         """Return a picture of shape (height, width, 3) for ``"rgb_array"``, else None."""
@@ -293,6 +288,9 @@ class BaseRobotEnv(gymnasium.Env[ObservationT, ActionT], ABC, Generic[Observatio
         for _ in range(self.substeps):
             step()
 
+    def _measure(self) -> None:
+        """Take in what came of the step, before anything is asked of it."""
+
     def _python_state(self) -> dict[str, Any]:
         """Return what attributes hold from one step to the next; see ``sim.snapshot.pack``."""
         return {}
@@ -305,6 +303,22 @@ class BaseRobotEnv(gymnasium.Env[ObservationT, ActionT], ABC, Generic[Observatio
         return self.camera
 
     # Private.
+
+    def _begin(self, action: ActionT) -> None:
+        if self._elapsed < 0:
+            raise SimulationError("step() was called before reset(). Call reset() first.")
+        if self._log is not None:
+            self._log.add(action)
+        self._apply(action)
+
+    def _finish(self) -> Step[ObservationT]:
+        self._elapsed += 1
+        if self.render_mode == "human":
+            self._wait_for_real_time()
+        observation, reward = self._observe(), self._reward()
+        terminated = self._terminated()
+        truncated = self._elapsed >= self._limit or self._cut()
+        return observation, reward, terminated, truncated, self._info()
 
     def _check_spaces(self) -> None:
         for name in ("observation_space", "action_space"):

@@ -210,6 +210,8 @@ class TaskEnv(BaseRobotEnv[Observation, Floats]):
         for _ in range(self.substeps):
             drive()
             step()
+
+    def _measure(self) -> None:
         self.state.read()
         # Before the observation: the reward belongs to the command that the policy acted on.
         gained = self.rewards.compute(self.state)

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from roboyard.sim.timing import StepTimer
 
 _ATTRIBUTE: Final = "_roboyard_timer"
+_TIMED: Final = ("step", "reset", "_begin", "_simulate", "_measure", "_finish")
+"""All that works: the parts of a step are called on their own where environments step together."""
 
 
 class WorkTime(NamedTuple):
@@ -33,9 +35,11 @@ class EnvTimer:
     def __init__(self, env: gymnasium.Env[Any, Any]) -> None:
         """Time ``env`` from now on, its wrappers included."""
         self._nanoseconds = 0
+        self._is_running = False
         self._physics = _step_timer(env.unwrapped)
-        for name in ("step", "reset"):
-            vars(env)[name] = self._timed(getattr(env, name))
+        for name in _TIMED:
+            if hasattr(env, name):
+                vars(env)[name] = self._timed(getattr(env, name))
 
     def read(self) -> WorkTime:
         """Return the time since the start."""
@@ -46,11 +50,15 @@ class EnvTimer:
         now = time.perf_counter_ns
 
         def timed(*args: object, **kwargs: object) -> object:
+            if self._is_running:  # as part of another one
+                return method(*args, **kwargs)
+            self._is_running = True
             start = now()
             try:
                 return method(*args, **kwargs)
             finally:
                 self._nanoseconds += now() - start
+                self._is_running = False
 
         return timed
 

@@ -8,7 +8,8 @@ import gc
 import os
 import pickle
 import signal
-from collections.abc import Sequence
+import sys
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 import gymnasium
@@ -102,6 +103,7 @@ class Worker:
         for number, maker in enumerate(setup.makers):
             self._note_progress(number)
             self._envs.append(pickle.loads(maker)())
+        self._step_envs = _choose_stepping(self._envs)
         gc.collect()
         gc.freeze()  # what was built stays: no collection in mid-step has to look at it
         env = self._envs[0]
@@ -123,15 +125,15 @@ class Worker:
         self._doing = "step()"
         notes: list[Note] = []
         rewards, dones = self._rewards, self._dones
-        for number, env in enumerate(self._envs):
-            self._note_progress(number)
-            observation, rewards[number], terminated, truncated, info = env.step(actions[number])
+        results = self._step_envs(self._envs, actions, self._note_progress)
+        for number, result in enumerate(results):
+            observation, rewards[number], terminated, truncated, info = result
             done = bool(terminated or truncated)
             dones[number] = done
             if done:
                 end = pack_end(info, observation, truncated and not terminated)
                 self._doing = "reset()"
-                observation, reset_info = env.reset()
+                observation, reset_info = self._envs[number].reset()
                 self._doing = "step()"
                 notes.append((self._first + number, end, reset_info))
             elif info and self._all_infos:
@@ -190,6 +192,25 @@ class Worker:
         for env in self._envs:
             with contextlib.suppress(Exception):  # the parent has what it came for
                 env.close()
+
+
+StepEnvs = Callable[[Sequence[Any], Any, Callable[[int], None]], Iterator[Any]]
+
+
+def _choose_stepping(envs: Sequence[AnyEnv]) -> StepEnvs:
+    if "roboyard.envs.base" not in sys.modules:
+        return _step_in_turn  # without the import, which would bring PyBullet
+    from roboyard.envs.lockstep import can_step_together, step_together
+
+    return step_together if can_step_together(envs) else _step_in_turn
+
+
+def _step_in_turn(
+    envs: Sequence[AnyEnv], actions: Sequence[Any], enter: Callable[[int], None]
+) -> Iterator[Any]:
+    for number, env in enumerate(envs):
+        enter(number)
+        yield env.step(actions[number])
 
 
 def main(arguments: Sequence[str]) -> None:
