@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import gymnasium
+from numpy.typing import NDArray
 
 from roboyard.envs.base import BaseRobotEnv, Step
 
@@ -18,7 +19,9 @@ def can_step_together(envs: Sequence[gymnasium.Env[Any, Any]]) -> bool:
 
 
 def step_together(
-    envs: Sequence[BaseRobotEnv[Any, Any]], actions: Sequence[Any], enter: Callable[[int], None]
+    envs: Sequence[BaseRobotEnv[Any, Any]],
+    actions: Sequence[Any] | NDArray[Any],
+    enter: Callable[[int], None],
 ) -> Iterator[Step[Any]]:
     """Make a control step of several environments, each part of it in all of them.
 

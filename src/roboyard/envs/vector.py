@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
-from typing import Literal
+from typing import Any, Literal
 
 import gymnasium
 from stable_baselines3.common.vec_env import DummyVecEnv, VecEnv
 
 from roboyard.config.schema import EnvConfig
 from roboyard.envs.factory import make_env
+from roboyard.envs.lockstep import can_step_together
 from roboyard.envs.recorded import make_resumable_env
 from roboyard.envs.shared import (
     InfoMode,
@@ -19,6 +20,7 @@ from roboyard.envs.shared import (
     choose_workers,
     measure_step_cost,
 )
+from roboyard.envs.vector_local import LockstepVecEnv
 from roboyard.envs.vector_shared import SharedMemoryVecEnv
 from roboyard.errors import ConfigError
 
@@ -66,10 +68,20 @@ def make_vec_env(
     count = resolve_workers(config, num_envs) if workers == "auto" else workers
     env: VecEnv
     if count == 0:
-        env = DummyVecEnv([*makers])
+        env = _in_this_process([*makers])
     else:
         env = SharedMemoryVecEnv(makers, workers=count, infos=infos)
     env._seeds = [int(seed) for seed in seeds]  # VecEnv.seed() allows only seed, seed + 1, ...
+    return env
+
+
+def _in_this_process(makers: list[Callable[[], gymnasium.Env[Any, Any]]]) -> DummyVecEnv:
+    envs = [make() for make in makers]
+    kind = LockstepVecEnv if can_step_together(envs) else DummyVecEnv
+    return kind([partial(_given, env) for env in envs])
+
+
+def _given(env: gymnasium.Env[Any, Any]) -> gymnasium.Env[Any, Any]:
     return env
 
 

@@ -206,7 +206,7 @@ def _choose_stepping(envs: Sequence[AnyEnv]) -> StepEnvs:
 
 
 def _step_in_turn(
-    envs: Sequence[AnyEnv], actions: Sequence[Any], enter: Callable[[int], None]
+    envs: Sequence[AnyEnv], actions: Sequence[Any] | NDArray[Any], enter: Callable[[int], None]
 ) -> Iterator[Any]:
     for number, env in enumerate(envs):
         enter(number)
