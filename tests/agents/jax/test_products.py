@@ -8,18 +8,17 @@ import torch
 
 from roboyard.agents.jax.products import linear
 
-BATCH = 32
 
-
-def factors(inputs, outputs):
+def factors(inputs, outputs, batch=(32,)):
     draw = np.random.default_rng(0)
-    shapes = ((BATCH, inputs), (outputs, inputs), (BATCH, outputs))
+    shapes = ((*batch, inputs), (outputs, inputs), (*batch, outputs))
     return [draw.normal(size=shape).astype(np.float32) for shape in shapes]
 
 
+@pytest.mark.parametrize("batch", [(32,), (8, 5), ()])
 @pytest.mark.parametrize(("inputs", "outputs"), [(3, 64), (64, 3), (16, 16), (1, 1)])
-def test_results_and_gradients_are_those_of_torch(inputs, outputs):
-    x, weight, slope = factors(inputs, outputs)
+def test_results_and_gradients_are_those_of_torch(inputs, outputs, batch):
+    x, weight, slope = factors(inputs, outputs, batch)
     product, pull_back = jax.vjp(linear, x, weight)
     gradients = pull_back(jnp.asarray(slope))
     given = [torch.from_numpy(part).requires_grad_() for part in (x, weight)]

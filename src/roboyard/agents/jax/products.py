@@ -16,10 +16,10 @@ Factors = tuple[jax.Array, jax.Array]
 
 @jax.custom_vjp
 def linear(inputs: jax.Array, weight: jax.Array) -> jax.Array:
-    """Return ``inputs @ weight.T``, shape (batch, outputs).
+    """Return ``inputs @ weight.T``, shape (..., outputs).
 
     Args:
-        inputs: Shape (batch, inputs).
+        inputs: Shape (..., inputs), mostly (batch, inputs).
         weight: Shape (outputs, inputs), as in torch.
     """
     return inputs @ weight.T
@@ -31,8 +31,9 @@ def _forward(inputs: jax.Array, weight: jax.Array) -> tuple[jax.Array, Factors]:
 
 def _backward(factors: Factors, slope: jax.Array) -> Factors:
     inputs, weight = factors
+    rows, slopes = (part.reshape(-1, part.shape[-1]) for part in (inputs, slope))
     gradient: jax.Array = lax.platform_dependent(
-        inputs, slope, cpu=_narrow_first, default=lambda inputs, slope: slope.T @ inputs
+        rows, slopes, cpu=_narrow_first, default=lambda rows, slopes: slopes.T @ rows
     )
     return slope @ weight, gradient
 
@@ -40,10 +41,10 @@ def _backward(factors: Factors, slope: jax.Array) -> Factors:
 linear.defvjp(_forward, _backward)
 
 
-def _narrow_first(inputs: jax.Array, slope: jax.Array) -> jax.Array:
-    """Return ``slope.T @ inputs``, computed with the narrower one on the left."""
-    is_narrow = inputs.shape[1] < slope.shape[1]
-    product = inputs.T @ slope if is_narrow else slope.T @ inputs
+def _narrow_first(rows: jax.Array, slopes: jax.Array) -> jax.Array:
+    """Return ``slopes.T @ rows``, computed with the narrower one on the left."""
+    is_narrow = rows.shape[1] < slopes.shape[1]
+    product = rows.T @ slopes if is_narrow else slopes.T @ rows
     # Without it XLA turns the product round as it likes.
     kept: jax.Array = lax.optimization_barrier(product)  # type: ignore[no-untyped-call]
     return kept.T if is_narrow else kept

@@ -32,6 +32,8 @@ from roboyard.envs.shared.notes import Note, pack_end
 from roboyard.envs.shared.registrations import adopt_registrations
 
 AnyEnv = gymnasium.Env[Any, Any]
+StepEnvs = Callable[[Sequence[Any], Any, Callable[[int], None]], Iterator[Any]]
+"""From environments, their actions and who is told where it is at to the results of steps."""
 
 
 class Setup(NamedTuple):
@@ -192,9 +194,6 @@ class Worker:
         for env in self._envs:
             with contextlib.suppress(Exception):  # the parent has what it came for
                 env.close()
-
-
-StepEnvs = Callable[[Sequence[Any], Any, Callable[[int], None]], Iterator[Any]]
 
 
 def _choose_stepping(envs: Sequence[AnyEnv]) -> StepEnvs:
