@@ -5,6 +5,7 @@ import torch
 from torch import nn
 from torch.fx.experimental.proxy_tensor import make_fx
 
+from roboyard.agents.fast import programs as programs_module
 from roboyard.agents.fast.passes import cut
 from roboyard.agents.fast.programs import Programs
 
@@ -34,6 +35,22 @@ def batch(size=16):
 def passes_of(net, programs):
     inputs, slope = batch()
     return programs.get_passes("key", functions(net), [inputs], lambda: [slope], [net])
+
+
+def test_passes_are_recorded_with_onednns_products(monkeypatch):
+    # An activation that takes the place of such a product's result stays in its pass.
+    monkeypatch.setattr(programs_module, "prefers_onednn", lambda: True)
+    torch.manual_seed(0)
+    net, programs = nn.Sequential(nn.Linear(64, 128), nn.ReLU(), nn.Linear(128, 64)), Programs()
+    forward, backward = functions(net)
+    inputs, slope = torch.rand(256, 64), torch.rand(256, 64)
+    passes = programs.get_passes("key", (forward, backward), [inputs], lambda: [slope], [net])
+    assert programs.recorded == 1
+    outputs, left = passes.forward(inputs)
+    expected = forward(inputs)
+    torch.testing.assert_close(outputs, expected)
+    results = passes.backward(left, slope)
+    torch.testing.assert_close(results, backward(expected, slope), rtol=1e-4, atol=1e-5)
 
 
 @pytest.mark.parametrize("more", [[], [nn.Dropout(0.5)]], ids=["recorded", "as written"])

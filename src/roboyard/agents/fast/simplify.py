@@ -12,6 +12,8 @@ from typing import Any
 import torch
 from torch import fx
 
+from roboyard.agents.fast.products import product
+
 _ATEN = torch.ops.aten
 _IN_PLACE = {_ATEN.relu.default: _ATEN.relu_.default, _ATEN.tanh.default: _ATEN.tanh_.default}
 _INTO_GRADIENT = {
@@ -57,5 +59,7 @@ def _is_free(node: fx.Node) -> bool:
 
 def is_new(node: fx.Node) -> bool:
     """Return whether a node computes a tensor of its own, which is not a view of another."""
+    if node.target is product:
+        return True
     schema = getattr(node.target, "_schema", None)
     return schema is not None and not any(each.alias_info for each in schema.returns)
