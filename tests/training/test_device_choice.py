@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from roboyard.config.load import load
+from roboyard.config.networks import NetworkConfig
 from roboyard.errors import ConfigError
 from roboyard.training.device import choose_device
 
@@ -34,8 +35,8 @@ def config(width=64, algorithm="PPO", backend="torch", **sections):
 @pytest.mark.parametrize(
     ("width", "space", "device", "reason"),
     [
-        (64, NUMBERS, "cpu", "so small that copying to an accelerator costs more"),
-        (400, NUMBERS, "cpu", "so small that copying to an accelerator costs more"),
+        (128, NUMBERS, "cpu", "so small that copying to an accelerator costs more"),
+        (256, NUMBERS, "cuda", "a step of the networks is launched as one graph there"),
         (1024, NUMBERS, "cuda", "layers of 1024 units or more"),
         (64, PICTURES, "cuda", "convolutions on images"),
         (64, MIXED, "cuda", "convolutions on images"),
@@ -49,16 +50,32 @@ def test_auto_takes_the_accelerator_only_for_what_gains(monkeypatch, width, spac
 
 
 @pytest.mark.parametrize(
-    ("algorithm", "device", "reason"),
-    [("PPO", "cuda", "a whole update is one call"), ("SAC", "cpu", "so small that copying")],
+    ("algorithm", "width", "device", "reason"),
+    [
+        ("PPO", 64, "cuda", "a whole update is one call"),
+        ("SAC", 256, "cuda", "a whole update is one call"),
+        ("SAC", 64, "cpu", "so small that copying"),
+    ],
 )
 def test_compiled_updates_go_to_the_accelerator_where_one_call_takes_them_all(
-    monkeypatch, algorithm, device, reason
+    monkeypatch, algorithm, width, device, reason
 ):
     monkeypatch.setattr("roboyard.training.device.has_accelerator", lambda _: True)
-    chosen = choose_device(config(256, algorithm, "jax"), NUMBERS)
+    chosen = choose_device(config(width, algorithm, "jax"), NUMBERS)
     assert chosen.device == device
     assert reason in chosen.reason
+
+
+@pytest.mark.parametrize(("algorithm", "device"), [("TD3", "cuda"), ("TQC", "cpu"), ("A2C", "cpu")])
+def test_networks_of_default_width_go_where_their_algorithm_has_graphs(
+    monkeypatch, algorithm, device
+):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    given = config(algorithm=algorithm)
+    given = given.model_copy(
+        update={"agent": given.agent.model_copy(update={"network": NetworkConfig()})}
+    )
+    assert choose_device(given, NUMBERS).device == device
 
 
 def test_without_an_accelerator_auto_says_so_and_cuda_is_refused(monkeypatch):

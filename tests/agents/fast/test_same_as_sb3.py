@@ -77,6 +77,33 @@ def test_without_halves_of_batches_weights_and_logged_numbers_are_those_of_sb3(c
             assert given[key] == pytest.approx(expected[key], rel=1e-4, abs=1e-6), key
 
 
+SEEING = {
+    "PPO": ("PPO", PPO | {"ent_coef": 0.01, "clip_range_vf": 0.2}, IMAGE),
+    "PPO with gSDE": ("PPO", PPO | {"use_sde": True}, IMAGE),
+    "PPO with dictionaries": ("PPO", PPO, spaces.Dict({"camera": IMAGE, "state": VECTOR})),
+    "SAC": ("SAC", OFF_POLICY, IMAGE),
+    "SAC with gSDE": ("SAC", OFF_POLICY | {"use_sde": True, "target_update_interval": 2}, IMAGE),
+    "SAC with dictionaries": ("SAC", OFF_POLICY, spaces.Dict({"camera": IMAGE, "state": VECTOR})),
+    "TD3": ("TD3", OFF_POLICY, IMAGE),
+}
+
+
+@pytest.mark.parametrize("case", SEEING)
+def test_steps_for_graphs_of_networks_that_learn_to_see_give_sb3s_weights(case, monkeypatch):
+    name, settings, observation = SEEING[case]
+    policy = "MultiInputPolicy" if isinstance(observation, spaces.Dict) else "CnnPolicy"
+    theirs = trained(
+        getattr(stable_baselines3, name), settings, policy=policy, observation=observation
+    )
+    monkeypatch.setattr(fast.ParallelLearner, "learns_in_graphs", True)
+    ours = trained(getattr(fast, name), settings, policy=policy, observation=observation)
+    assert type(ours._update).__name__.endswith("WholeUpdate")
+    assert differences(theirs, ours) == []
+    expected, given = theirs.logger.name_to_value, ours.logger.name_to_value
+    for key in (key for key in expected if key.startswith("train/")):
+        assert given[key] == pytest.approx(expected[key], rel=1e-4, abs=1e-6), key
+
+
 def differences(theirs, ours):
     """Return the names of weights that are not the same, bit for bit."""
     given = ours.policy.state_dict()

@@ -16,22 +16,25 @@ from roboyard.agents.fast.programs import Programs, is_pure
 from roboyard.agents.fast.steps import AdamSteps, follow, steps_like_adam
 
 
-def can_learn_apart(critic: ContinuousCritic, *others: BaseModel) -> bool:
-    """Return whether an algorithm's networks are such as :class:`Critics` can train.
+def can_learn(critic: ContinuousCritic, actor: BaseModel) -> bool:
+    """Return whether an algorithm's networks are such as are trained here.
 
-    They are unless they learn features, have a forward pass of their own or layers that do more
-    than compute, or an optimiser other than Adam.
+    They are unless they have a forward pass of their own or layers that do more than compute, or
+    an optimiser other than Adam.
     """
-    models = (critic, *others)
-    extractors = [model.features_extractor for model in models]
-    learnt = [p for net in extractors if net is not None for p in net.parameters()]
+    models = (critic, actor)
     optimizers = [model.optimizer for model in models if hasattr(model, "optimizer")]
     return (
-        not learnt
-        and type(critic).forward is ContinuousCritic.forward
+        type(critic).forward is ContinuousCritic.forward
         and all(is_pure(model) for model in models)
         and all(steps_like_adam(optimizer) for optimizer in optimizers)
     )
+
+
+def learns_features(*models: BaseModel) -> bool:
+    """Return whether any of the models has weights in what extracts its features."""
+    extractors = [model.features_extractor for model in models]
+    return any(list(net.parameters()) for net in extractors if net is not None)
 
 
 def features_of(model: BaseModel, observations: PyTorchObs) -> Tensor:
@@ -82,6 +85,10 @@ class Critics:
         self._ids = [tuple(map(id, parameters)) for parameters in self._parameters]
         self._followers = _parameters(self.targets)
         self._steps = [AdamSteps(critic.optimizer, half) for half in self._parameters if half]
+
+    def refresh(self) -> list[tuple[int, ...] | None]:
+        """See :meth:`AdamSteps.refresh`; of both sides."""
+        return [steps.refresh() for steps in self._steps]
 
     def values_of_targets(self, features: Tensor, actions: Tensor) -> list[Tensor]:
         """Return what all targets give, each of shape (batch, 1); to be recorded by the caller.
@@ -158,6 +165,41 @@ class Critics:
         if not nets:
             return []
         return self._programs.get((key, self._ids[side]), function, inputs, nets)(*inputs)
+
+
+class WholeCritics:
+    """Critics that learn the features they see: all in one, without lanes and programs."""
+
+    def __init__(self, critic: ContinuousCritic, target: ContinuousCritic) -> None:
+        """Take the networks of an algorithm."""
+        self._critic = critic
+        self._parameters = list(critic.parameters())
+        self._followers = list(target.parameters())
+        self._steps = AdamSteps(critic.optimizer, self._parameters)
+
+    def refresh(self) -> list[tuple[int, ...] | None]:
+        """See :meth:`AdamSteps.refresh`."""
+        return [self._steps.refresh()]
+
+    def learn(self, seen: PyTorchObs, actions: Tensor, aim: Aim, factor: float) -> Tensor:
+        """Make a step; return the sum of the critics' mean squared errors.
+
+        Args:
+            seen: Observations.
+            actions: Shape (batch, actions).
+            aim: Gives the values to reach.
+            factor: Of the mean squared errors.
+        """
+        with torch.no_grad():
+            aims = aim.function(*aim.inputs)
+        losses = [nn.functional.mse_loss(value, aims) for value in self._critic(seen, actions)]
+        total = torch.stack(losses).sum()
+        self._steps.step(list(torch.autograd.grad(factor * total, self._parameters)))
+        return total.detach()
+
+    def follow(self, tau: float) -> None:
+        """Move all targets a share ``tau`` of the way to the critics."""
+        follow(self._parameters, self._followers, tau)
 
 
 def lowest(values: Sequence[Tensor]) -> Tensor:

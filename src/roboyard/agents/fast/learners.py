@@ -20,5 +20,10 @@ class ParallelLearner(BaseAlgorithm):
         """What the update has recorded."""
         return Programs()
 
+    @property
+    def learns_in_graphs(self) -> bool:
+        """Whether each step of the networks is launched as one, see :class:`Graphs`."""
+        return self.device.type == "cuda"
+
     def _excluded_save_params(self) -> list[str]:
         return [*super()._excluded_save_params(), "lanes", "programs"]

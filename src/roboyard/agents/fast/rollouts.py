@@ -71,7 +71,9 @@ class OverlappedRollouts(OnPolicyAlgorithm):
         self.policy.set_training_mode(False)
         rollout_buffer.reset()
         if self.use_sde:
-            self.policy.reset_noise(env.num_envs)
+            # No gradients: what remembers them would keep weights from being part of a graph.
+            with torch.no_grad():
+                self.policy.reset_noise(env.num_envs)
         callback.on_rollout_start()
         with acting_threads(self.observation_space):
             dones = self._make_steps(env, callback, rollout_buffer, n_rollout_steps)

@@ -2,7 +2,7 @@
 
 What a network that both lanes need (an actor) does to a batch, each lane does to its rows; the
 gradients of both are added. Sums over the batch therefore round differently from those of one
-pass, and not by the number of lanes.
+pass, and not by the number of lanes. An accelerator has no lanes: there the first half is all.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ def rows(batch: Tensor, side: int) -> Tensor:
         batch: Shape (batch, ...).
         side: 0 or 1.
     """
-    cut = middle(len(batch))
+    cut = len(batch) if batch.is_cuda else middle(len(batch))
     return batch[cut:] if side else batch[:cut]
 
 

@@ -14,7 +14,7 @@ from stable_baselines3.common.distributions import (
     SquashedDiagGaussianDistribution,
     StateDependentNoiseDistribution,
 )
-from stable_baselines3.common.type_aliases import ReplayBufferSamples
+from stable_baselines3.common.type_aliases import PyTorchObs, ReplayBufferSamples
 from stable_baselines3.sac.policies import LOG_STD_MAX, LOG_STD_MIN, Actor
 from torch import Tensor
 from torch.distributions import normal
@@ -23,13 +23,16 @@ from roboyard.agents.fast.critics import (
     Aim,
     Critics,
     Judgement,
-    can_learn_apart,
+    WholeCritics,
+    can_learn,
     features_of,
+    learns_features,
     lowest,
     slope_of_lowest,
 )
 from roboyard.agents.fast.denormals import flushed
 from roboyard.agents.fast.exploring import LeanExploration
+from roboyard.agents.fast.graphs import Graphs
 from roboyard.agents.fast.learners import ParallelLearner
 from roboyard.agents.fast.passes import Passes
 from roboyard.agents.fast.rows import joined, rows, total
@@ -53,11 +56,22 @@ class SAC(ParallelLearner, LeanExploration, stable_baselines3.SAC):
     @cached_property
     def _is_covered(self) -> bool:
         # Networks that only compute do so in training mode as well, so that is not set either.
-        return _is_known(self.actor) and can_learn_apart(self.critic, self.actor)
+        return (
+            _is_known(self.actor)
+            and can_learn(self.critic, self.actor)
+            and self._can_learn_features
+        )
+
+    @property
+    def _can_learn_features(self) -> bool:
+        # In graphs, and those of one network; on a CPU there is nothing to gain.
+        alone = self.learns_in_graphs and not self.policy.share_features_extractor
+        return alone or not learns_features(self.actor, self.critic)
 
     @cached_property
     def _update(self) -> _Update:
-        return _Update(self)
+        whole = learns_features(self.actor, self.critic)
+        return _WholeUpdate(self) if whole else _Update(self)
 
     def _excluded_save_params(self) -> list[str]:
         return [*super()._excluded_save_params(), "_is_covered", "_update"]
@@ -71,6 +85,7 @@ class SAC(ParallelLearner, LeanExploration, stable_baselines3.SAC):
         if self.ent_coef_optimizer is not None:
             optimizers.append(self.ent_coef_optimizer)
         self._update_learning_rate(optimizers)
+        self._update.begin()
         with flushed(), unchecked_distributions():
             numbers = list(self._steps(gradient_steps, batch_size))
         self._n_updates += gradient_steps
@@ -102,7 +117,8 @@ class _Update:
     def __init__(self, algorithm: SAC) -> None:
         self._algorithm = algorithm
         self._actor = algorithm.actor
-        self._critics = Critics(algorithm.critic, algorithm.critic_target, algorithm.programs)
+        self._make_critics(algorithm)
+        self._graphs = Graphs()
         self._parameters = list(self._actor.parameters())
         self._actor_steps = AdamSteps(self._actor.optimizer, self._parameters)
         self._is_by_state = isinstance(self._actor.action_dist, StateDependentNoiseDistribution)
@@ -112,16 +128,43 @@ class _Update:
             assert steps_like_adam(optimizer)
             self._temperature_steps = AdamSteps(optimizer, [logarithm])
 
+    def _make_critics(self, algorithm: SAC) -> None:
+        self._critics = Critics(algorithm.critic, algorithm.critic_target, algorithm.programs)
+        self._refresh_critics = self._critics.refresh
+
+    def begin(self) -> None:
+        """Read what may have changed since the last call of ``train``."""
+        steps = [self._actor_steps]
+        if self._temperature_steps is not None:
+            steps.append(self._temperature_steps)
+        places = [*self._refresh_critics(), *(part.refresh() for part in steps)]
+        algorithm = self._algorithm
+        constants = (algorithm.gamma, algorithm.tau, algorithm.target_entropy)
+        self._key = None if None in places else (*constants, *places)
+        if self._is_by_state:
+            # What a rollout drew remembers where it came from, which no graph can do.
+            noise: Any = self._actor.action_dist
+            drawn = noise.weights_dist
+            noise.weights_dist = normal.Normal(drawn.loc, drawn.scale.detach())
+
     def step(self, batch: ReplayBufferSamples, targets_follow: bool) -> Tensor:
         """Make one gradient step; return its numbers, in the order of ``_NAMES``."""
-        self._batch, self._targets_follow = batch, targets_follow
+        noise = self._draw(batch.actions)
+
+        def work(batch: ReplayBufferSamples, *noise: Tensor) -> list[Tensor]:
+            return [self._step(batch, targets_follow, *noise)]
+
+        key = None if self._key is None else (targets_follow, self._key)
+        return self._graphs.run_on_batch(key, work, batch, noise)[0]
+
+    def _step(self, batch: ReplayBufferSamples, targets_follow: bool, *noise: Tensor) -> Tensor:
+        self._batch, self._targets_follow, self._noise = batch, targets_follow, noise
         actor, critic = self._actor, self._algorithm.critic
         observations = (batch.observations, batch.next_observations)
         with torch.no_grad():
             self._seen = [features_of(actor, part) for part in observations]
             self._judged = [features_of(critic, part) for part in observations]
             self._temperature = self._read_temperature()
-        self._noise = self._draw()
         losses, temperature_loss = self._algorithm.lanes.meet(self._lane(0), self._lane(1))
         return torch.cat([self._temperature.reshape(1), losses, temperature_loss.reshape(1)])
 
@@ -215,12 +258,12 @@ class _Update:
             log_prob = distribution.log_prob(actions, drawn)
         return [actions, log_prob.reshape(-1, 1)]
 
-    def _draw(self) -> tuple[Tensor, Tensor]:
-        """Draw the noise of the actions, and of the next ones, as SB3 would."""
+    def _draw(self, actions: Tensor) -> tuple[Tensor, Tensor]:
+        """Draw the noise of a batch's actions, and of the next ones, as SB3 would."""
         actor = self._actor
         distribution: Any = actor.action_dist
         if not self._is_by_state:
-            shape, device = self._batch.actions.shape, self._batch.actions.device
+            shape, device = actions.shape, actions.device
             return _normal(shape, device), _normal(shape, device)
         with torch.no_grad():
             std = distribution.get_std(actor.log_std)
@@ -276,6 +319,36 @@ class _Update:
     ) -> list[Tensor]:
         whole = (key, tuple(map(id, self._parameters)))
         return self._algorithm.programs.get(whole, function, inputs, [self._actor])(*inputs)
+
+
+class _WholeUpdate(_Update):
+    """The same for networks that learn the features they see, such as convolutions."""
+
+    def _make_critics(self, algorithm: SAC) -> None:
+        self._whole_critics = WholeCritics(algorithm.critic, algorithm.critic_target)
+        self._refresh_critics = self._whole_critics.refresh
+
+    def _step(self, batch: ReplayBufferSamples, targets_follow: bool, *noise: Tensor) -> Tensor:
+        self._batch, self._temperature = batch, self._read_temperature()
+        algorithm, critics = self._algorithm, self._whole_critics
+        seen, next_seen = batch.observations, batch.next_observations
+        actions, log_prob = self._sample(self._features(seen), noise[0])
+        temperature_loss = self._learn_temperature(log_prob.detach())
+        with torch.no_grad():
+            following, next_log_prob = self._sample(self._features(next_seen), noise[1])
+            values = algorithm.critic_target(next_seen, following)
+            aim = self._aim(list(values), next_log_prob)
+        critic_loss = 0.5 * critics.learn(seen, batch.actions, aim, 0.5)
+        values = algorithm.critic(seen, actions)
+        loss = (self._temperature * log_prob - lowest(values)).mean()
+        self._actor_steps.step(list(torch.autograd.grad(loss, self._parameters)))
+        if targets_follow:
+            critics.follow(algorithm.tau)
+        numbers = (self._temperature, critic_loss, loss.detach(), temperature_loss)
+        return torch.cat([number.reshape(1) for number in numbers])
+
+    def _features(self, observations: PyTorchObs) -> Tensor:
+        return self._actor.extract_features(observations, self._actor.features_extractor)
 
 
 def _normal(shape: tuple[int, ...], device: torch.device) -> Tensor:

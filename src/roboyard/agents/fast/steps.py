@@ -69,10 +69,15 @@ class AdamSteps:
 
     def _begin(self) -> None:
         group = self._optimizer.param_groups[0]
+        device = self._parameters[0].device
+        if device.type == "cuda" and not any(group[option] for option in _OPTIONS):
+            group["fused"] = True  # one kernel, which can be part of a graph
         states = [self._optimizer.state[parameter] for parameter in self._parameters]
         for parameter, state in zip(self._parameters, states, strict=True):
             if not state:
                 _remember(state, parameter, group)
+            elif group["fused"]:
+                state["step"] = state["step"].to(device)
         self._averages = [state["exp_avg"] for state in states]
         self._squares = [state["exp_avg_sq"] for state in states]
         self._counts = [state["step"] for state in states]
@@ -80,15 +85,34 @@ class AdamSteps:
         together = all(int(count) == self._count for count in self._counts)
         self._is_plain = together and not any(group[option] for option in (*_OPTIONS, "fused"))
         self._is_fused = bool(group["fused"]) and not any(group[option] for option in _OPTIONS)
+        self._rate: Tensor | None = None
+        if self._is_fused and device.type == "cuda":
+            self._rate = torch.tensor(group["lr"], device=device)
+
+    def refresh(self) -> tuple[int, ...] | None:
+        """Take over memory that was loaded, and a learning rate that has changed.
+
+        Returns:
+            Where all lies that steps change, for :class:`Graphs`; None if steps cannot be part of
+            a graph.
+        """
+        if self._optimizer.state[self._parameters[0]].get("step") is not self._counts[0]:
+            self._begin()
+        if self._rate is None:
+            self._count = int(self._counts[0])
+            return None
+        self._rate.fill_(self._optimizer.param_groups[0]["lr"])
+        changed = (self._parameters, self._averages, self._squares, self._counts, [self._rate])
+        return tuple(tensor.data_ptr() for tensors in changed for tensor in tensors)
 
     def step(self, gradients: list[Tensor]) -> None:
         """Make a step; the same bits as ``optimizer.step()`` for these parameters.
 
+        What was loaded since the last :meth:`refresh` is not looked at.
+
         Args:
             gradients: One for each parameter; not kept.
         """
-        if self._optimizer.state[self._parameters[0]].get("step") is not self._counts[0]:
-            self._begin()  # another memory was loaded
         group = self._optimizer.param_groups[0]
         beta1, beta2 = group["betas"]
         with torch.no_grad():
@@ -112,7 +136,7 @@ class AdamSteps:
             self._squares,
             [],
             self._counts,
-            lr=lr,
+            lr=lr if self._rate is None else self._rate,
             beta1=beta1,
             beta2=beta2,
             weight_decay=0.0,
@@ -164,7 +188,9 @@ def clip(gradients: list[Tensor], norms: Tensor, max_norm: float) -> None:
         max_norm: Largest norm of all of them together.
     """
     coefficient = max_norm / (torch.linalg.vector_norm(norms) + 1e-6)
-    if not coefficient >= 1.0:  # also if it is not a number
+    if coefficient.is_cuda:  # whose value would have to be waited for
+        torch._foreach_mul_(gradients, coefficient.clamp(max=1.0))
+    elif not coefficient >= 1.0:  # also if it is not a number
         torch._foreach_mul_(gradients, coefficient)
 
 

@@ -13,9 +13,18 @@ from stable_baselines3.common.type_aliases import ReplayBufferSamples
 from stable_baselines3.td3.policies import Actor
 from torch import Tensor
 
-from roboyard.agents.fast.critics import Aim, Critics, can_learn_apart, features_of, lowest
+from roboyard.agents.fast.critics import (
+    Aim,
+    Critics,
+    WholeCritics,
+    can_learn,
+    features_of,
+    learns_features,
+    lowest,
+)
 from roboyard.agents.fast.denormals import flushed
 from roboyard.agents.fast.exploring import LeanExploration
+from roboyard.agents.fast.graphs import Graphs
 from roboyard.agents.fast.learners import ParallelLearner
 from roboyard.agents.fast.rows import joined, rows, total
 from roboyard.agents.fast.sampling import sample
@@ -36,12 +45,19 @@ class TD3(ParallelLearner, LeanExploration, stable_baselines3.TD3):
     @cached_property
     def _is_covered(self) -> bool:
         # Networks that only compute do so in training mode as well, so that is not set either.
-        known = type(self.actor).forward is Actor.forward
-        return known and can_learn_apart(self.critic, self.actor)
+        known = type(self.actor).forward is Actor.forward and can_learn(self.critic, self.actor)
+        return known and self._can_learn_features
+
+    @property
+    def _can_learn_features(self) -> bool:
+        # In graphs, and those of one network; on a CPU there is nothing to gain.
+        alone = self.learns_in_graphs and not self.policy.share_features_extractor
+        return alone or not learns_features(self.actor, self.critic)
 
     @cached_property
     def _update(self) -> _Update:
-        return _Update(self)
+        whole = learns_features(self.actor, self.critic)
+        return _WholeUpdate(self) if whole else _Update(self)
 
     def _excluded_save_params(self) -> list[str]:
         return [*super()._excluded_save_params(), "_is_covered", "_update"]
@@ -54,6 +70,7 @@ class TD3(ParallelLearner, LeanExploration, stable_baselines3.TD3):
         self._update_learning_rate([self.actor.optimizer, self.critic.optimizer])
         assert self.replay_buffer is not None
         critic_losses, actor_losses = [], []
+        self._update.begin()
         with flushed():
             for _ in range(gradient_steps):
                 self._n_updates += 1
@@ -75,22 +92,47 @@ class _Update:
 
     def __init__(self, algorithm: TD3) -> None:
         self._algorithm = algorithm
-        self._critics = Critics(algorithm.critic, algorithm.critic_target, algorithm.programs)
+        self._graphs = Graphs()
+        self._make_critics(algorithm)
         self._parameters = list(algorithm.actor.parameters())
+
+    def _make_critics(self, algorithm: TD3) -> None:
+        self._critics = Critics(algorithm.critic, algorithm.critic_target, algorithm.programs)
+        self._refresh_critics = self._critics.refresh
 
     @cached_property
     def _actor_steps(self) -> AdamSteps:
         # Not sooner: an actor that never stepped has no memory.
         return AdamSteps(self._algorithm.actor.optimizer, self._parameters)
 
+    def begin(self) -> None:
+        """Read what may have changed since the last call of ``train``."""
+        places = self._refresh_critics()
+        if "_actor_steps" in vars(self):
+            places.append(self._actor_steps.refresh())
+        constants = (self._algorithm.gamma, self._algorithm.tau)
+        self._key = None if None in places else (*constants, *places)
+
     def step(self, batch: ReplayBufferSamples, acts: bool) -> tuple[Tensor, Tensor | None]:
         """Make one gradient step; return the losses of critics and actor, if it learns."""
         algorithm = self._algorithm
-        self._batch, self._acts = batch, acts
         with torch.no_grad():
             noise = torch.empty_like(batch.actions).normal_(0, algorithm.target_policy_noise)
             limit = algorithm.target_noise_clip
-            self._noise = noise.clamp(-limit, limit)
+            noise = noise.clamp(-limit, limit)
+
+        def work(batch: ReplayBufferSamples, noise: Tensor) -> list[Tensor]:
+            return self._step(batch, acts, noise)
+
+        key = None if self._key is None else (acts, self._key)
+        critic_loss, *actor_loss = self._graphs.run_on_batch(key, work, batch, [noise])
+        return critic_loss, actor_loss[0] if acts else None
+
+    def _step(self, batch: ReplayBufferSamples, acts: bool, noise: Tensor) -> list[Tensor]:
+        """Make a step; return the losses of critics and, if it learns, of the actor."""
+        algorithm = self._algorithm
+        self._batch, self._acts, self._noise = batch, acts, noise
+        with torch.no_grad():
             self._features = [
                 features_of(model, observations)
                 for model, observations in (
@@ -102,7 +144,7 @@ class _Update:
             ]
         actor_loss, critic_loss = algorithm.lanes.meet(self._lane(0), self._lane(1))
         assert critic_loss is not None
-        return critic_loss, actor_loss
+        return [critic_loss] if actor_loss is None else [critic_loss, actor_loss]
 
     def _lane(self, side: int) -> Lane:
         """Do a side's part; return the actor's loss (side 0), or that of the critics."""
@@ -173,3 +215,25 @@ class _Update:
     ) -> list[Tensor]:
         whole = (key, *map(id, networks))
         return self._algorithm.programs.get(whole, function, inputs, networks)(*inputs)
+
+
+class _WholeUpdate(_Update):
+    """The same for networks that learn the features they see, such as convolutions."""
+
+    def _make_critics(self, algorithm: TD3) -> None:
+        self._whole_critics = WholeCritics(algorithm.critic, algorithm.critic_target)
+        self._refresh_critics = self._whole_critics.refresh
+
+    def _step(self, batch: ReplayBufferSamples, acts: bool, noise: Tensor) -> list[Tensor]:
+        self._batch, algorithm, critics = batch, self._algorithm, self._whole_critics
+        seen, next_seen = batch.observations, batch.next_observations
+        with torch.no_grad():
+            following = (algorithm.actor_target(next_seen) + noise).clamp(-1, 1)
+            aim = self._aim(list(algorithm.critic_target(next_seen, following)))
+        critic_loss = critics.learn(seen, batch.actions, aim, 1.0)
+        if not acts:
+            return [critic_loss]
+        loss = -algorithm.critic.q1_forward(seen, algorithm.actor(seen)).mean()
+        self._step_actor(list(torch.autograd.grad(loss, self._parameters)))
+        critics.follow(algorithm.tau)
+        return [critic_loss, loss.detach()]
