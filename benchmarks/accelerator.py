@@ -1,10 +1,11 @@
-"""PPO's and SAC's updates on a CPU and on an accelerator, by backend and size of the networks.
+"""PPO's and SAC's updates on a CPU and on an accelerator, by learner and size of the networks.
 
     python benchmarks/accelerator.py --threads 4 --rounds 5
 
-Each combination of backend and device runs in a process of its own, one after the other. The
-environments have no physics; measured are the time of an update per control step that it learns
-from (medians over rounds), and the time to act for 16 environments. Ratios are to torch on the CPU.
+Each combination of learner (stable_baselines3's, ours on torch, ours with jax) and device runs in
+a process of its own, one after the other. The environments have no physics; measured are the time
+of an update per control step that it learns from (medians over rounds), and the time to act for 16
+environments. Ratios are to the better of stable_baselines3's two devices.
 What was measured is printed at once to the standard error, so that a run that is cut short is not
 lost.
 """
@@ -35,6 +36,7 @@ NUM_ENVS, N_STEPS, EPOCHS, GRADIENT_STEPS = 16, 64, 10, 16
 
 
 def make_agent(case, backend, device):
+    import stable_baselines3
     from gymnasium import spaces
     from pydantic import TypeAdapter
     from stable_baselines3.common.vec_env import DummyVecEnv
@@ -59,6 +61,13 @@ def make_agent(case, backend, device):
             "gradient_steps": GRADIENT_STEPS,
         }
     )
+    env = DummyVecEnv([lambda: FakeEnv(observations, actions)] * NUM_ENVS)
+    if backend == "SB3":
+        policy = "MlpPolicy" if kind == "vector" else "CnnPolicy"
+        widths = {"net_arch": {"pi": layers, "vf" if algorithm == "PPO" else "qf": layers}}
+        cls = getattr(stable_baselines3, algorithm)
+        agent = cls(policy, env, policy_kwargs=widths, seed=0, device=device, **hyperparameters)
+        return agent, batch
     config = TypeAdapter(AgentConfig).validate_python(
         {
             "algorithm": algorithm,
@@ -67,7 +76,6 @@ def make_agent(case, backend, device):
             "network": {"actor": layers, "critic": layers},
         }
     )
-    env = DummyVecEnv([lambda: FakeEnv(observations, actions)] * NUM_ENVS)
     return build_agent(config, env, seed=0, device=device), batch
 
 
@@ -89,7 +97,7 @@ def measure(case, backend, device, rounds):
     torch.set_num_threads(spread_threads(agent, torch.get_num_threads()))
     off_policy = not hasattr(agent, "rollout_buffer")
     agent.learn(1024 if off_policy else NUM_ENVS * N_STEPS)  # warm-up; XLA compiles here
-    synchronize = torch.cuda.synchronize if device == "cuda" and backend == "torch" else list
+    synchronize = torch.cuda.synchronize if device == "cuda" and backend != "jax" else list
     if off_policy:
         update, steps = (lambda: agent.train(GRADIENT_STEPS, batch)), GRADIENT_STEPS
     else:
@@ -119,7 +127,7 @@ def available():
     import torch
 
     devices = ["cpu", "cuda"] if torch.cuda.is_available() else ["cpu"]
-    backends = ["torch", "jax"] if importlib.util.find_spec("jax") else ["torch"]
+    backends = ["SB3", "torch", *(["jax"] if importlib.util.find_spec("jax") else [])]
     return [(backend, device) for device in devices for backend in backends]
 
 
@@ -136,11 +144,12 @@ def main():
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)))
     parser.add_argument("--cases", nargs="+", default=list(CASES), choices=CASES)
+    parser.add_argument("--devices", nargs="+", default=["cpu", "cuda"], choices=("cpu", "cuda"))
     parser.add_argument("--child", nargs=2, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.child:
         return child(*arguments.child, arguments.threads, arguments.rounds, arguments.cases)
-    combinations = available()
+    combinations = [pair for pair in available() if pair[1] in arguments.devices]
     found = {}
     for backend, device in combinations:
         command = [sys.executable, __file__, "--child", backend, device]
@@ -160,10 +169,10 @@ def main():
         row = {key: found.get((case, *key)) for key in combinations}
         cells = [f"{got[0]:,.0f} + {got[1]:,.0f}" if got else "-" for got in row.values()]
         known = {key: got[0] for key, got in row.items() if got}
-        if ("torch", "cpu") in known:
+        peers = [time for (backend, _), time in known.items() if backend == "SB3"]
+        if peers:
             best = min(known, key=known.get)
-            ratio = known["torch", "cpu"] / known[best]
-            cells.append(f"{', '.join(best)}: {ratio:.1f}x torch on the CPU")
+            cells.append(f"{', '.join(best)}: {min(peers) / known[best]:.1f}x SB3's best")
         print(f"| {case} | " + " | ".join(cells) + " |")
     print("\nMicroseconds: an update per control step + acting once for 16 environments.")
     return None

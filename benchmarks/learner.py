@@ -31,10 +31,10 @@ ARGUMENTS.add_argument("--observations", type=int, default=15)
 ARGUMENTS.add_argument("--actions", type=int, default=3)
 ARGUMENTS.add_argument("--width", type=int, help="of every hidden layer, instead of the zoo's")
 ARGUMENTS.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
+ARGUMENTS.add_argument("--no-sbx", action="store_true", help="leave SBX out")
 OPTIONS = ARGUMENTS.parse_args()
 os.environ.update(dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"), str(OPTIONS.threads)))
 
-import flax.linen as nn
 import numpy as np
 import stable_baselines3 as sb3
 import torch
@@ -50,7 +50,9 @@ from roboyard.config.agents import AgentConfig
 from roboyard.testing.fake_envs import FakeEnv
 
 runtime.start(OPTIONS.threads, OPTIONS.device == "cuda")
-import sbx  # starts JAX
+if not OPTIONS.no_sbx:
+    import flax.linen as nn
+    import sbx  # starts JAX
 
 STEPS = 8
 """Gradient steps of an off-policy update."""
@@ -135,7 +137,8 @@ def candidates(case):
 
     yield Candidate("SB3", peer(sb3, torch.nn.ReLU, device=OPTIONS.device), count, filled)
     yield Candidate("Roboyard, torch", ours("torch"), count, filled)
-    yield Candidate("SBX", peer(sbx, nn.relu), count, filled)
+    if not OPTIONS.no_sbx:
+        yield Candidate("SBX", peer(sbx, nn.relu), count, filled)
     yield Candidate("Roboyard, jax", ours("jax"), count, filled)
 
 
@@ -162,10 +165,11 @@ def machine():
     lines = Path("/proc/cpuinfo").read_text().splitlines()
     model = next((line for line in lines if line.startswith("model name")), ":")
     device = f", {torch.cuda.get_device_name()}" if OPTIONS.device == "cuda" else ""
+    peer = "" if OPTIONS.no_sbx else f"SBX {sbx.__version__}, "
     return (
         f"{model.split(':')[1].strip() or platform.processor()}{device}, {OPTIONS.threads} threads,"
         f" Python {platform.python_version()}, torch {torch.__version__}, SB3 {sb3.__version__}, "
-        f"SBX {sbx.__version__}, load at start {os.getloadavg()[0]:.1f}"
+        f"{peer}load at start {os.getloadavg()[0]:.1f}"
     )
 
 

@@ -120,8 +120,9 @@ def off_policy_config(algorithm, task):
 class Ours:
     """``roboyard train``."""
 
-    def __init__(self, options, backend, threads):
-        self.name = f"Roboyard, {backend}, threads {threads}"
+    def __init__(self, options, backend, threads, device):
+        self.name = f"Roboyard, {backend}, threads {threads}, {device}"
+        self._device = device
         self._options = options
         self._backend = backend
         self._threads = threads
@@ -136,6 +137,7 @@ class Ours:
             "store": str(folder),
             "train.total_steps": options.steps,
             "train.threads": self._threads,
+            "train.device": self._device,
             "evaluation.during_training": "false",
             "evaluation.final_episodes": 1,
             "video.final": "false",
@@ -153,8 +155,9 @@ class Ours:
 class Peer:
     """rl_zoo3."""
 
-    def __init__(self, options, vec_env, threads):
-        self.name = f"rl_zoo3, --vec-env {vec_env}, --num-threads {threads}"
+    def __init__(self, options, vec_env, threads, device):
+        self.name = f"rl_zoo3, --vec-env {vec_env}, --num-threads {threads}, {device}"
+        self._device = device
         self._options = options
         self._vec_env = vec_env
         self._threads = threads
@@ -164,7 +167,7 @@ class Peer:
         command = ["rl_zoo3.train", "--algo", options.algorithm.lower()]
         command += ["--env", PEER_ENVS[options.task], "--gym-packages", "pybullet_envs_gymnasium"]
         command += ["--n-timesteps", str(options.steps), "--vec-env", self._vec_env]
-        command += ["--num-threads", str(self._threads), "--device", "cpu", "--seed", "0"]
+        command += ["--num-threads", str(self._threads), "--device", self._device, "--seed", "0"]
         command += ["--eval-freq", "-1", "--save-freq", "-1", "-f", str(folder), "--verbose", "0"]
         if options.algorithm != "PPO":
             command += ["--hyperparams", f"learning_starts:{options.warmup}"]
@@ -198,9 +201,14 @@ def run(candidate):
 
 def measure(options):
     """Return every candidate's rates by round."""
-    peers = [Peer(options, *setting.split(":")) for setting in options.peers]
+    peers = [
+        Peer(options, *setting.split(":"), device)
+        for device in options.devices
+        for setting in options.peers
+    ]
     ours = [
-        Ours(options, backend, threads)
+        Ours(options, backend, threads, device)
+        for device in options.devices
         for backend in options.backends
         for threads in options.threads
     ]
@@ -229,6 +237,7 @@ def main():
     parser.add_argument("--steps", type=int, help="control steps; a rollout of PPO has 8192")
     parser.add_argument("--warmup", type=int, default=500, help="learning_starts of SAC and TD3")
     parser.add_argument("--threads", nargs="+", default=["auto"], help="of ours")
+    parser.add_argument("--devices", nargs="+", default=["cpu"], choices=["cpu", "cuda"])
     cores = len(os.sched_getaffinity(0))
     settings = [f"{kind}:{n}" for kind in ("dummy", "subproc") for n in dict.fromkeys((1, cores))]
     parser.add_argument("--peers", nargs="+", default=settings, help="--vec-env:--num-threads")
