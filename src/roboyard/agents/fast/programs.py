@@ -20,7 +20,7 @@ from torch import Tensor, fx, nn
 
 from roboyard.agents.fast.graphs import Graphs
 from roboyard.agents.fast.passes import Backward, Forward, Passes, cut, run_as_written
-from roboyard.agents.fast.products import prefers_onednn, use_onednn
+from roboyard.agents.fast.products import prefers_onednn, use_fast_products
 from roboyard.agents.fast.simplify import simplify
 
 Function = Callable[..., list[Tensor]]
@@ -227,7 +227,7 @@ def _graph(function: Function, inputs: Sequence[Tensor], learns: bool) -> fx.Gra
         graph = make_fx(flat)(*inputs)
     simplify(graph)
     if learns and prefers_onednn():
-        use_onednn(graph)
+        use_fast_products(graph)
     return graph
 
 

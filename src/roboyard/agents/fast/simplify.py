@@ -2,7 +2,8 @@
 
 Recording notes what autograd does: tensors are detached and matrices turned forth and back, each
 of which takes a microsecond, and each activation gets memory of its own, which is then not in the
-processor's cache.
+processor's cache. A number that is added or multiplied becomes a tensor of the other's type each
+time, which takes as long as the operation on a small tensor.
 """
 
 from __future__ import annotations
@@ -21,6 +22,11 @@ _INTO_GRADIENT = {
     _ATEN.tanh_backward.default: _ATEN.tanh_backward.grad_input,
 }
 """Operations that may write to their first input."""
+_WITH_NUMBER = {
+    getattr(getattr(_ATEN, name), kind): getattr(_ATEN, name).Tensor
+    for name in ("add", "sub", "mul", "div")
+    for kind in ("Tensor", "Scalar")
+}
 
 
 def simplify(program: fx.GraphModule) -> None:
@@ -34,6 +40,7 @@ def simplify(program: fx.GraphModule) -> None:
         if same is not None:
             node.replace_all_uses_with(same)
     program.graph.eliminate_dead_code()
+    _make_numbers_tensors(program)
     for node in program.graph.nodes:
         if node.target in _IN_PLACE and _is_free(node.args[0]):
             node.target = _IN_PLACE[node.target]
@@ -41,6 +48,24 @@ def simplify(program: fx.GraphModule) -> None:
             node.target = _INTO_GRADIENT[node.target]
             node.kwargs = {**node.kwargs, "grad_input": node.args[0]}
     program.recompile()
+
+
+def _make_numbers_tensors(program: fx.GraphModule) -> None:
+    """Give numbers the type of the tensor that they are added to or multiplied with, once."""
+    known: dict[float, str] = {}
+    for node in list(program.graph.nodes):
+        reverses = node.target is _ATEN.rsub.Scalar
+        if not (reverses or node.target in _WITH_NUMBER) or node.kwargs or len(node.args) != 2:
+            continue
+        tensor, number = node.args
+        if not (isinstance(number, int | float) and tensor.meta["val"].dtype is torch.float32):
+            continue
+        name = known.setdefault(number, f"number_{len(known)}")
+        program.register_buffer(name, torch.tensor(float(number)))
+        with program.graph.inserting_before(node):
+            constant = program.graph.get_attr(name)
+        node.target = _ATEN.sub.Tensor if reverses else _WITH_NUMBER[node.target]
+        node.args = (constant, tensor) if reverses else (tensor, constant)
 
 
 def _same(node: fx.Node) -> Any:  # noqa: ANN401  (a node or None, which fx cannot tell from others)
