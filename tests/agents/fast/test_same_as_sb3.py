@@ -7,6 +7,7 @@ import pytest
 import stable_baselines3
 import torch
 from gymnasium import spaces
+from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.logger import Logger
 from stable_baselines3.common.vec_env import DummyVecEnv
 from torch import nn
@@ -57,7 +58,7 @@ def trained(cls, settings, *, policy="MlpPolicy", observation=VECTOR, action=FOR
     agent.set_logger(Logger(None, []))
     if "lanes" in more:
         agent.lanes = fast.Lanes(more["lanes"])
-    agent.learn(128 if "n_epochs" in settings else 40)
+    agent.learn(128 if "n_epochs" in settings else 40, callback=more.get("callback"))
     return agent
 
 
@@ -102,6 +103,23 @@ def test_steps_for_graphs_of_networks_that_learn_to_see_give_sb3s_weights(case, 
     expected, given = theirs.logger.name_to_value, ours.logger.name_to_value
     for key in (key for key in expected if key.startswith("train/")):
         assert given[key] == pytest.approx(expected[key], rel=1e-4, abs=1e-6), key
+
+
+class LessNoise(BaseCallback):
+    """Changes what the loss is made of between updates."""
+
+    def _on_step(self):
+        return True
+
+    def _on_rollout_end(self):
+        self.model.ent_coef += 0.05
+        self.model.vf_coef *= 2
+
+
+def test_a_callback_may_change_the_weights_of_the_losses_between_updates():
+    theirs = trained(stable_baselines3.PPO, PPO | {"ent_coef": 0.01}, callback=LessNoise())
+    ours = trained(fast.PPO, PPO | {"ent_coef": 0.01}, callback=LessNoise())
+    assert differences(theirs, ours) == []
 
 
 def differences(theirs, ours):

@@ -16,16 +16,22 @@ from roboyard.agents.fast.programs import Programs, is_pure
 from roboyard.agents.fast.steps import AdamSteps, follow, steps_like_adam
 
 
-def can_learn(critic: ContinuousCritic, actor: BaseModel) -> bool:
+def can_learn(critic: ContinuousCritic, actor: BaseModel, whole: bool) -> bool:
     """Return whether an algorithm's networks are such as are trained here.
 
     They are unless they have a forward pass of their own or layers that do more than compute, or
     an optimiser other than Adam.
+
+    Args:
+        critic: The critics.
+        actor: The actor.
+        whole: Whether they may learn features, as :class:`WholeCritics` do.
     """
     models = (critic, actor)
     optimizers = [model.optimizer for model in models if hasattr(model, "optimizer")]
     return (
-        type(critic).forward is ContinuousCritic.forward
+        (whole or not learns_features(*models))
+        and type(critic).forward is ContinuousCritic.forward
         and all(is_pure(model) for model in models)
         and all(steps_like_adam(optimizer) for optimizer in optimizers)
     )

@@ -65,10 +65,7 @@ class Update:
         policy = algorithm.policy
         self._algorithm, self._policy, self._halves = algorithm, policy, halves
         self._gradients = (self._actor_gradients, self._critic_gradients)
-        self._keys = (
-            ("actor", algorithm.ent_coef, algorithm.normalize_advantage, *map(id, halves.actor)),
-            ("critic", algorithm.vf_coef, *map(id, halves.critic)),
-        )
+        self._optimizer = policy.optimizer
         self._steps = tuple(AdamSteps(policy.optimizer, half) for half in halves if half)
         self._graphs = Graphs()
         self._is_discrete = isinstance(algorithm.action_space, spaces.Discrete)
@@ -78,13 +75,18 @@ class Update:
         self._order = torch.tensor(order, device=policy.device)
 
     def is_of(self, halves: Halves) -> bool:
-        """Return whether these are the halves, and they live where they did."""
+        """Return whether these are the halves, and they live where they did and step as before."""
         known, given = (list(map(id, [*two.actor, *two.critic])) for two in (self._halves, halves))
-        return known == given and self._order.device == self._policy.device
+        same_place = self._order.device == self._policy.device
+        return known == given and same_place and self._optimizer is self._policy.optimizer
 
     def begin(self) -> None:
         """Read what may have changed since the last update."""
-        algorithm = self._algorithm
+        algorithm, halves = self._algorithm, self._halves
+        self._keys = (
+            ("actor", algorithm.ent_coef, algorithm.normalize_advantage, *map(id, halves.actor)),
+            ("critic", algorithm.vf_coef, *map(id, halves.critic)),
+        )
         progress = algorithm._current_progress_remaining
         # Tensors, so that a schedule needs no new program.
         clip = algorithm.clip_range(progress)  # type: ignore[operator]

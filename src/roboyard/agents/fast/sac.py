@@ -56,17 +56,9 @@ class SAC(ParallelLearner, LeanExploration, stable_baselines3.SAC):
     @cached_property
     def _is_covered(self) -> bool:
         # Networks that only compute do so in training mode as well, so that is not set either.
-        return (
-            _is_known(self.actor)
-            and can_learn(self.critic, self.actor)
-            and self._can_learn_features
-        )
-
-    @property
-    def _can_learn_features(self) -> bool:
-        # In graphs, and those of one network; on a CPU there is nothing to gain.
-        alone = self.learns_in_graphs and not self.policy.share_features_extractor
-        return alone or not learns_features(self.actor, self.critic)
+        # As a whole in graphs only: on a CPU there is nothing to gain.
+        whole = self.learns_in_graphs and not self.policy.share_features_extractor
+        return _is_known(self.actor) and can_learn(self.critic, self.actor, whole)
 
     @cached_property
     def _update(self) -> _Update:

@@ -45,14 +45,10 @@ class TD3(ParallelLearner, LeanExploration, stable_baselines3.TD3):
     @cached_property
     def _is_covered(self) -> bool:
         # Networks that only compute do so in training mode as well, so that is not set either.
-        known = type(self.actor).forward is Actor.forward and can_learn(self.critic, self.actor)
-        return known and self._can_learn_features
-
-    @property
-    def _can_learn_features(self) -> bool:
-        # In graphs, and those of one network; on a CPU there is nothing to gain.
-        alone = self.learns_in_graphs and not self.policy.share_features_extractor
-        return alone or not learns_features(self.actor, self.critic)
+        # As a whole in graphs only: on a CPU there is nothing to gain.
+        whole = self.learns_in_graphs and not self.policy.share_features_extractor
+        known = type(self.actor).forward is Actor.forward
+        return known and can_learn(self.critic, self.actor, whole)
 
     @cached_property
     def _update(self) -> _Update:
