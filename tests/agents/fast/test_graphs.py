@@ -4,6 +4,7 @@ import copy
 from collections import Counter
 
 import pytest
+import stable_baselines3
 import torch
 from gymnasium import spaces
 from pydantic import TypeAdapter
@@ -11,6 +12,7 @@ from stable_baselines3.common.logger import Logger
 from stable_baselines3.common.type_aliases import DictReplayBufferSamples, ReplayBufferSamples
 from stable_baselines3.common.vec_env import DummyVecEnv
 
+from roboyard.agents import fast
 from roboyard.agents.factory import build_agent
 from roboyard.agents.fast import graphs, steps
 from roboyard.config.agents import AgentConfig
@@ -82,6 +84,15 @@ def test_adams_memory_that_was_loaded_counts_from_the_next_refresh_on():
     assert optimizer.state[parameter]["step"] == 2
 
 
+def test_a_ppo_on_an_accelerator_is_not_told_to_go_back_to_the_cpu():
+    env = DummyVecEnv([lambda: FakeEnv(VECTOR, FORCE)])
+    ours, theirs = (lib.PPO("MlpPolicy", env, device="cpu") for lib in (fast, stable_baselines3))
+    theirs.device = ours.device = torch.device("cuda")
+    with pytest.warns(UserWarning, match="trying to run PPO on the GPU"):
+        theirs._maybe_recommend_cpu()
+    ours._maybe_recommend_cpu()  # a warning would be an error
+
+
 def trained(case, monkeypatch, warm_up):
     monkeypatch.setattr(graphs, "WARM_UP", warm_up)
     name, settings, observation = CASES[case]
@@ -96,7 +107,6 @@ def trained(case, monkeypatch, warm_up):
 
 
 @pytest.mark.gpu
-@pytest.mark.filterwarnings("ignore:You are trying to run PPO on the GPU")
 @pytest.mark.parametrize("case", CASES)
 def test_on_an_accelerator_graphs_give_the_bits_of_steps_as_written(case, monkeypatch):
     ours = trained(case, monkeypatch, graphs.WARM_UP)

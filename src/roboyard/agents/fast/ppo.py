@@ -52,6 +52,9 @@ class PPO(ParallelLearner, OverlappedRollouts, stable_baselines3.PPO):
         self._n_updates += len(statistics)
         self._log(statistics)
 
+    def _maybe_recommend_cpu(self, mlp_class_name: str = "ActorCriticPolicy") -> None:
+        """Say nothing: SB3's update is slow on an accelerator, a graph is not."""
+
     def _excluded_save_params(self) -> list[str]:
         return [*super()._excluded_save_params(), "_update"]
 
