@@ -65,10 +65,12 @@ def test_a_batch_is_the_same_after_it_was_a_list_of_tensors(discounts, in_dictio
     tensors = graphs._tensors(batch)
     assert len(tensors) == 5 + 2 * in_dictionary + (discounts is not None)
     fields = graphs._with_tensors(batch, iter(tensors))
-    assert all(mine is theirs for mine, theirs in zip(fields, batch, strict=True)) or in_dictionary
-    if in_dictionary:
-        assert list(fields[0]) == ["b", "a"]
-        assert fields[0]["a"] is seen["a"]
+    for mine, theirs in zip(fields, batch, strict=True):
+        if isinstance(theirs, dict):
+            assert list(mine) == ["b", "a"]
+            assert all(mine[name] is theirs[name] for name in theirs)
+        else:
+            assert mine is theirs
 
 
 def test_adams_memory_that_was_loaded_counts_from_the_next_refresh_on():

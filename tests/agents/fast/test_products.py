@@ -48,7 +48,7 @@ def test_products_with_few_columns_are_made_with_few_rows_and_come_out_as_before
 
 def test_small_products_stay_as_they_are_bit_for_bit():
     torch.manual_seed(0)
-    network = nn.Sequential(nn.Linear(8, 32), nn.ReLU(), nn.Linear(32, 2))
+    network = nn.Sequential(nn.Linear(8, 64), nn.ReLU(), nn.Linear(64, 2))
     function, inputs = gradients(network), torch.rand(64, 8)
     program = make_fx(function)(inputs)
     use_fast_products(program)

@@ -22,7 +22,7 @@ SMALLEST = 1 << 20
 """Multiplications from which on a product is worth oneDNN's beginning."""
 NARROW = 48
 """Up to so many columns a product is turned, and up to so many of anything it stays MKL's."""
-TALL = 1 << 12
+TALL = 1 << 13
 """Numbers in the left factor from which on a product is worth turning."""
 
 

@@ -71,16 +71,15 @@ class Programs:
             gradients either if it learns.
         """
 
-        def make() -> Function | None:
-            return record(function, inputs, self._learns)
-
         def launch(*inputs: Tensor) -> list[Tensor]:
             return self._graphs.run(key, function, inputs)
 
-        networks = list(networks)
+        def make() -> Function | None:
+            if _are_on_cpu(inputs):
+                return record(function, inputs, self._learns)
+            return None if self._learns else launch
+
         otherwise = step_by_step(function) if self._learns else function
-        if not self._learns and all(map(is_pure, networks)):
-            otherwise = launch
         return self._find(key, inputs, networks, make, otherwise)
 
     def get_passes(
@@ -105,7 +104,7 @@ class Programs:
         """
 
         def make() -> Passes | None:
-            return record_passes(functions, inputs, more())
+            return record_passes(functions, inputs, more()) if _are_on_cpu(inputs) else None
 
         return self._find(key, inputs, networks, make, run_as_written(*functions))
 
@@ -121,9 +120,7 @@ class Programs:
         if whole not in self._known:
             with _RECORDING:
                 if whole not in self._known:  # another lane may just have recorded it
-                    can = all(map(is_pure, networks))
-                    can = can and all(part.device.type == "cpu" for part in inputs)
-                    program = make() if can else None
+                    program = make() if all(map(is_pure, networks)) else None
                     self.recorded += program is not None
                     self._known[whole] = program or otherwise
         found: Recorded = self._known[whole]
@@ -131,6 +128,10 @@ class Programs:
 
     def __reduce__(self) -> tuple[type[Programs], tuple[bool]]:
         return Programs, (self._learns,)
+
+
+def _are_on_cpu(tensors: Sequence[Tensor]) -> bool:
+    return all(part.device.type == "cpu" for part in tensors)
 
 
 def is_pure(network: nn.Module) -> bool:
