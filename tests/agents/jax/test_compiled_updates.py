@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -198,3 +199,13 @@ def test_steps_that_are_not_waited_for_learn_and_record_the_same(name, monkeypat
     assert ours.logger.name_to_value == expected
     for key, value in waiting.policy.state_dict().items():
         assert torch.equal(value, ours.policy.state_dict()[key]), key
+
+
+def test_td3s_actor_pays_for_the_first_critic_only():
+    def products(count):
+        agent = learned("jax", "TD3", network={"num_critics": count})
+        batch = {key: part[0] for key, part in agent._minibatches(1, 4).items()}
+        program = jax.make_jaxpr(agent._move_actor)(agent._learner, batch, 0.1)
+        return str(program).count("dot_general[")
+
+    assert products(1) == products(3) > 0

@@ -115,10 +115,19 @@ def _squashed_log_prob(actions: jax.Array, mean: jax.Array, std: jax.Array) -> j
     return normal_log_prob(raw, mean, std) - correction
 
 
-def lower_critic(critic: ContinuousCritic, names: Mapping[int, str]) -> Critic:
-    """Return a critic's networks as one function; a shared extractor learns from the actor only."""
+def lower_critic(
+    critic: ContinuousCritic, names: Mapping[int, str], count: int | None = None
+) -> Critic:
+    """Return a critic's networks as one function; a shared extractor learns from the actor only.
+
+    Args:
+        critic: Has the networks.
+        names: Of its tensors, by ``id``.
+        count: How many of them, from the first; all by default. What is left out costs nothing,
+            while XLA computes the gradients of values that a loss drops.
+    """
     extract = lower(critic.features_extractor, names)
-    networks = [lower(network, names) for network in critic.q_networks]
+    networks = [lower(network, names) for network in critic.q_networks[:count]]
 
     def judge(
         tensors: Tensors,

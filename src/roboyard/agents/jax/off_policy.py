@@ -16,7 +16,7 @@ from stable_baselines3.common.noise import ActionNoise
 from roboyard.agents.fast.acting import acting_threads
 from roboyard.agents.fast.exploring import LeanExploration
 from roboyard.agents.fast.sampling import sample
-from roboyard.agents.jax.exchange import copies, put
+from roboyard.agents.jax.exchange import copies, fetch, put
 from roboyard.agents.jax.networks import Tensors, tensor_names, tensors_of
 from roboyard.agents.jax.optimizers import Adam, Moments, Parameters
 
@@ -111,9 +111,8 @@ class CompiledOffPolicy(LeanExploration):
         self._stale = True
         self._unrecorded = (self._n_updates, metrics)
         if self._moves_actor(gradient_steps):
-            acting = jax.device_get(acting)
-            for name, tensor in self._acting.items():
-                tensor.detach().numpy()[...] = acting[name]
+            for name, array in fetch(acting).items():
+                self._acting[name].detach().numpy()[...] = array
             self._record()
 
     def refresh_policy(self) -> None:
@@ -121,7 +120,7 @@ class CompiledOffPolicy(LeanExploration):
         self._record()
         if self._learner is None or not self._stale:
             return
-        learner = jax.device_get(self._learner)
+        learner = fetch(self._learner)
         for name, tensor in self._torch_tensors.items():
             tensor.detach().numpy()[...] = learner.tensors[name]
         for role, adam in self._adams.items():
@@ -223,7 +222,7 @@ class CompiledOffPolicy(LeanExploration):
         if self._unrecorded is None:
             return
         (number, found), self._unrecorded = self._unrecorded, None
-        metrics = jax.device_get(found)
+        metrics = fetch(found)
         acted = metrics.pop("acted", np.ones(len(metrics["critic_loss"]), dtype=bool))
         self.logger.record("train/n_updates", number, exclude="tensorboard")
         for name, values in metrics.items():

@@ -18,7 +18,7 @@ from stable_baselines3.common.utils import explained_variance
 
 from roboyard.agents.fast.rollouts import OverlappedRollouts
 from roboyard.agents.jax.distributions import lower_likelihood
-from roboyard.agents.jax.exchange import copies, put
+from roboyard.agents.jax.exchange import copies, fetch, put
 from roboyard.agents.jax.networks import Tensors, lower, tensor_names, tensors_of
 from roboyard.agents.jax.observations import Observations, preprocess
 from roboyard.agents.jax.optimizers import Adam, Moments, Parameters, clip
@@ -85,7 +85,7 @@ class JaxPPO(OverlappedRollouts, PPO):
             put(learner, self.learner_device),
             put((_columns(buffer), self._minibatches(), ranges), self.learner_device),
         )
-        learner, metrics = jax.device_get((learner, metrics))
+        learner, metrics = fetch((learner, metrics))
         for name, tensor in tensors_of(self.policy).items():
             tensor.detach().numpy()[...] = learner.parameters[name]
         self._adam.write(learner.moments)

@@ -31,6 +31,7 @@ class JaxTD3(DelayedActor, TD3):
         self._actor = lower_deterministic(self.actor, names)
         self._actor_target = lower_deterministic(self.actor_target, names)
         self._critic = lower_critic(self.critic, names)
+        self._first_critic = lower_critic(self.critic, names, count=1)
         self._critic_target = lower_critic(self.critic_target, names)
         self._targets = followed(names, self.critic_target, self.critic)
         self._targets |= followed(names, self.actor_target, self.actor)
@@ -72,7 +73,7 @@ class JaxTD3(DelayedActor, TD3):
 
         def loss(own: Parameters) -> jax.Array:
             actions = self._actor({**tensors, **own}, observations, None)
-            return -self._critic(tensors, observations, actions, None)[0].mean()
+            return -self._first_critic(tensors, observations, actions, None).mean()
 
         value, gradients = jax.value_and_grad(loss)(self._parameters(learner, "actor"))
         learner = self._apply(learner, "actor", gradients, rate)
