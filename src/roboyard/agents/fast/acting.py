@@ -68,10 +68,7 @@ class Acting:
         features, latent, outputs = self._act(*parts)
         noise = self._policy.action_dist
         if isinstance(noise, StateDependentNoiseDistribution):
-            # The variance, which takes longer than the noise, is for the log-probability alone.
-            actions = outputs + noise.get_noise(latent)
-            if noise.bijector is not None:
-                actions = noise.bijector.forward(actions)
+            actions = explored(noise, outputs, latent)
         else:
             actions = self.distribution(outputs, latent).get_actions()
         inputs = (features,) if self._policy.share_features_extractor else parts
@@ -120,6 +117,12 @@ class Acting:
     def _features(self, parts: tuple[Tensor, ...], extractor: BaseFeaturesExtractor) -> Tensor:
         whole = parts[0] if self._keys is None else dict(zip(self._keys, parts, strict=True))
         return BaseModel.extract_features(self._policy, whole, extractor)
+
+
+def explored(noise: StateDependentNoiseDistribution, means: Tensor, latent: Tensor) -> Tensor:
+    """Return what gSDE draws; its variance takes longer, and only log-probabilities need it."""
+    actions = means + noise.get_noise(latent)
+    return actions if noise.bijector is None else noise.bijector.forward(actions)
 
 
 def can_take_apart(policy: nn.Module) -> bool:

@@ -1,4 +1,4 @@
-"""Exploration of off-policy algorithms: SB3's, without a walk through all modules at each step."""
+"""Exploration of off-policy algorithms: SB3's, without walks through modules at each step."""
 
 from __future__ import annotations
 
@@ -10,6 +10,8 @@ import torch
 from gymnasium.spaces import Box
 from stable_baselines3.common.off_policy_algorithm import OffPolicyAlgorithm
 from stable_baselines3.common.policies import BasePolicy
+
+from roboyard.agents.fast.choosing import Choose, chooser
 
 
 class RememberedMode:
@@ -41,8 +43,12 @@ class LeanExploration(OffPolicyAlgorithm):
         is_vector = isinstance(space, Box) and len(space.shape) == 1 and space.dtype == np.float32
         return kept and is_vector and isinstance(self.action_space, Box) and policy.squash_output
 
+    @cached_property
+    def _choose(self) -> Choose:
+        return chooser(self.policy)
+
     def _excluded_save_params(self) -> list[str]:
-        return [*super()._excluded_save_params(), "_takes_vectors"]
+        return [*super()._excluded_save_params(), "_takes_vectors", "_choose"]
 
     def predict(
         self,
@@ -64,7 +70,7 @@ class LeanExploration(OffPolicyAlgorithm):
         policy.set_training_mode(False)
         with torch.no_grad():
             vectors = torch.tensor(observation, device=self.device)
-            actions = policy._predict(vectors, deterministic=deterministic).cpu().numpy()
+            actions = self._choose(vectors, deterministic).cpu().numpy()
         actions = actions.reshape((-1, *policy.action_space.shape))
         return policy.unscale_action(actions), state
 
