@@ -80,6 +80,10 @@ def check_parameters(algorithm: BaseAlgorithm) -> None:
         TrainingError: One is not finite; the message names it.
     """
     refresh_policy(algorithm)
+    with torch.no_grad():
+        # A sum is finite only if all entries are, and takes a fifth of the time to look at them.
+        if all(parameter.sum().isfinite() for parameter in algorithm.policy.parameters()):
+            return
     for name, parameter in algorithm.policy.named_parameters():
         if not torch.isfinite(parameter).all():
             raise TrainingError(
