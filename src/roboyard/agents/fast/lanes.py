@@ -65,7 +65,8 @@ class Lanes:
     def wake(self) -> None:
         """Get ready for a call of :meth:`both` or :meth:`meet` that comes soon.
 
-        A thread that has slept takes a tenth of a millisecond to come back.
+        A thread that has slept takes a tenth of a millisecond to come back; one that looks for
+        work slows this one down by as much, so call it no sooner than a tenth before.
         """
         if self.count > 1:
             self._start()

@@ -91,7 +91,6 @@ class SAC(ParallelLearner, LeanExploration, stable_baselines3.SAC):
         """Make gradient steps; yield each one's numbers, in the order of ``_NAMES``."""
         assert self.replay_buffer is not None
         for number in range(count):
-            self.lanes.wake()
             batch = sample(self.replay_buffer, batch_size, self._vec_normalize_env)
             yield self._update.step(batch, number % self.target_update_interval == 0)
 
@@ -150,6 +149,7 @@ class _Update:
         return self._graphs.run_on_batch(key, work, batch, noise)[0]
 
     def _step(self, batch: ReplayBufferSamples, targets_follow: bool, *noise: Tensor) -> Tensor:
+        self._algorithm.lanes.wake()
         self._batch, self._targets_follow, self._noise = batch, targets_follow, noise
         actor, critic = self._actor, self._algorithm.critic
         observations = (batch.observations, batch.next_observations)

@@ -70,7 +70,6 @@ class TD3(ParallelLearner, LeanExploration, stable_baselines3.TD3):
         with flushed():
             for _ in range(gradient_steps):
                 self._n_updates += 1
-                self.lanes.wake()
                 batch = sample(self.replay_buffer, batch_size, self._vec_normalize_env)
                 acts = self._n_updates % self.policy_delay == 0
                 critic_loss, actor_loss = self._update.step(batch, acts)
@@ -91,6 +90,7 @@ class _Update:
         self._graphs = Graphs()
         self._make_critics(algorithm)
         self._parameters = list(algorithm.actor.parameters())
+        self._followers = list(algorithm.actor_target.parameters())
 
     def _make_critics(self, algorithm: TD3) -> None:
         self._critics = Critics(algorithm.critic, algorithm.critic_target, algorithm.programs)
@@ -127,6 +127,7 @@ class _Update:
     def _step(self, batch: ReplayBufferSamples, acts: bool, noise: Tensor) -> list[Tensor]:
         """Make a step; return the losses of critics and, if it learns, of the actor."""
         algorithm = self._algorithm
+        algorithm.lanes.wake()
         self._batch, self._acts, self._noise = batch, acts, noise
         with torch.no_grad():
             self._features = [
@@ -198,9 +199,8 @@ class _Update:
 
     def _step_actor(self, slopes: list[Tensor]) -> None:
         """Step the actor, and move its target."""
-        target, tau = self._algorithm.actor_target, self._algorithm.tau
         self._actor_steps.step(slopes)
-        follow(self._parameters, list(target.parameters()), tau)
+        follow(self._parameters, self._followers, self._algorithm.tau)
 
     def _run(
         self,
