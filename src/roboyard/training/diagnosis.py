@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -69,7 +70,7 @@ def check_losses(recorded: Mapping[str, Any], step: int) -> None:
         TrainingError: A loss is not finite; the message names it.
     """
     for name, value in recorded.items():
-        if name.startswith("train/") and isinstance(value, float) and not np.isfinite(value):
+        if name.startswith("train/") and isinstance(value, float) and not math.isfinite(value):
             raise TrainingError(f"{name} is {value} after step {step}. {_ADVICE['loss']}")
 
 
