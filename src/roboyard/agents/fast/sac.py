@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Generator, Iterator
 from functools import cached_property
 from itertools import repeat
@@ -63,7 +64,7 @@ class SAC(ParallelLearner, LeanExploration, stable_baselines3.SAC):
     @cached_property
     def _update(self) -> _Update:
         whole = learns_features(self.actor, self.critic)
-        return _WholeUpdate(self) if whole else _Update(self)
+        return _WholeUpdate(self) if whole else _LaneUpdate(self)
 
     def _excluded_save_params(self) -> list[str]:
         return [*super()._excluded_save_params(), "_is_covered", "_update"]
@@ -102,13 +103,13 @@ def _is_known(actor: Actor) -> bool:
     return kept and type(actor.action_dist) in known
 
 
-class _Update:
+class _Update(ABC):
     """What the gradient steps of an algorithm share."""
 
-    def __init__(self, algorithm: SAC) -> None:
+    def __init__(self, algorithm: SAC, critics: Critics | WholeCritics) -> None:
         self._algorithm = algorithm
         self._actor = algorithm.actor
-        self._make_critics(algorithm)
+        self._refresh_critics = critics.refresh
         self._graphs = Graphs()
         self._parameters = list(self._actor.parameters())
         self._actor_steps = AdamSteps(self._actor.optimizer, self._parameters)
@@ -118,10 +119,6 @@ class _Update:
         if optimizer is not None and logarithm is not None:
             assert steps_like_adam(optimizer)
             self._temperature_steps = AdamSteps(optimizer, [logarithm])
-
-    def _make_critics(self, algorithm: SAC) -> None:
-        self._critics = Critics(algorithm.critic, algorithm.critic_target, algorithm.programs)
-        self._refresh_critics = self._critics.refresh
 
     def begin(self) -> None:
         """Read what may have changed since the last call of ``train``."""
@@ -143,94 +140,15 @@ class _Update:
         noise = self._draw(batch.actions)
 
         def work(batch: ReplayBufferSamples, *noise: Tensor) -> list[Tensor]:
-            return [self._step(batch, targets_follow, *noise)]
+            self._batch, self._temperature = batch, self._read_temperature()
+            return [self._step(targets_follow, *noise)]
 
         key = None if self._key is None else (targets_follow, self._key)
         return self._graphs.run_on_batch(key, work, batch, noise)[0]
 
-    def _step(self, batch: ReplayBufferSamples, targets_follow: bool, *noise: Tensor) -> Tensor:
-        self._algorithm.lanes.wake()
-        self._batch, self._targets_follow, self._noise = batch, targets_follow, noise
-        actor, critic = self._actor, self._algorithm.critic
-        observations = (batch.observations, batch.next_observations)
-        with torch.no_grad():
-            self._seen = [features_of(actor, part) for part in observations]
-            self._judged = [features_of(critic, part) for part in observations]
-            self._temperature = self._read_temperature()
-        losses, temperature_loss = self._algorithm.lanes.meet(self._lane(0), self._lane(1))
-        return torch.cat([self._temperature.reshape(1), losses, temperature_loss.reshape(1)])
-
-    def _lane(self, side: int) -> Lane:
-        """Do a side's part; return the losses of critic and actor, or the temperature's."""
-        critics, batch = self._critics, self._batch
-        passes, given = self._passes(side)
-        mine, left = passes.forward(*given)
-        other = yield mine
-        actions, log_prob, next_log_prob, *values = map(joined, repeat(side), mine, other)
-        inputs = (self._judged[0], batch.actions)
-        losses = critics.learn(side, inputs, self._aim(values, next_log_prob), 0.5)
-        judgement = critics.judge(side, self._judged[0], actions)
-        more, other = yield losses, judgement
-        slopes = passes.backward(left, *self._judged_rows(side, judgement, other))
-        others = yield slopes
-        if side:
-            loss = self._learn_temperature(log_prob)
-            if self._targets_follow:
-                critics.follow(self._algorithm.tau)
-            return loss
-        loss, *slopes = total(slopes, others)
-        self._actor_steps.step(slopes)
-        return torch.stack([0.5 * torch.stack(losses + more).sum(), loss])
-
-    def _passes(self, side: int) -> tuple[Passes, list[Tensor]]:
-        """Return the actor's passes over a side's rows, and what the first of them takes.
-
-        The first gives actions and their log-likelihoods for observations, and log-likelihoods
-        and targets' values for next observations; the second, from the temperature and what
-        critics say, the side's part of the actor's loss and of its gradients.
-        """
-        size, part = len(self._batch.actions), rows(self._batch.actions, side)
-        inputs = [rows(features, side) for features in (*self._seen, self._judged[1])]
-        inputs += self._noise if self._is_by_state else [rows(n, side) for n in self._noise]
-        count = len(self._algorithm.critic.q_networks)
-
-        def examples() -> list[Tensor]:
-            judged = [part[:, :1].clone() for _ in range(count)]
-            return [self._temperature.clone(), *judged, *(part.clone() for _ in range(count))]
-
-        def backward(acted: list[Tensor], *given: Tensor) -> list[Tensor]:
-            return self._actor_gradients(acted, size, *given)
-
-        whole = ("act", size, *map(id, self._parameters))
-        functions = (self._act, backward)
-        passes = self._algorithm.programs.get_passes(
-            whole, functions, inputs, examples, [self._actor, *self._critics.targets]
-        )
-        return passes, inputs
-
-    def _act(self, seen: Tensor, next_seen: Tensor, judged: Tensor, *noise: Tensor) -> list[Tensor]:
-        acted = self._sample(seen, noise[0])
-        with torch.no_grad():
-            following, log_prob = self._sample(next_seen, noise[1])
-            return [*acted, log_prob, *self._critics.values_of_targets(judged, following)]
-
-    def _actor_gradients(
-        self, acted: list[Tensor], size: int, temperature: Tensor, *judged: Tensor
-    ) -> list[Tensor]:
-        values, slopes = judged[: len(judged) // 2], judged[len(judged) // 2 :]
-        actions, log_prob = acted[:2]
-        with torch.no_grad():
-            loss = (temperature * log_prob - lowest(values)).sum() / size
-            slope = slope_of_lowest(values, slopes)
-        entropy = (temperature * log_prob).sum() / size
-        gradients = torch.autograd.grad([entropy, actions], self._parameters, [None, slope])
-        return [loss, *gradients]
-
-    def _judged_rows(self, side: int, *judgements: Judgement) -> list[Tensor]:
-        """Return the temperature, and what all critics say of a side's rows."""
-        first, second = reversed(judgements) if side else judgements
-        columns = [*first.values, *second.values, *first.slopes, *second.slopes]
-        return [self._temperature, *(rows(column, side) for column in columns)]
+    @abstractmethod
+    def _step(self, targets_follow: bool, *noise: Tensor) -> Tensor:
+        """Make a step with ``_batch`` and ``_temperature``; return its numbers."""
 
     def _sample(self, features: Tensor, noise: Tensor) -> list[Tensor]:
         """Return actions and their log-likelihoods, shapes (batch, actions) and (batch, 1)."""
@@ -313,16 +231,106 @@ class _Update:
         return self._algorithm.programs.get(whole, function, inputs, [self._actor])(*inputs)
 
 
+class _LaneUpdate(_Update):
+    """Gradient steps in lanes, of networks that see vectors as they are."""
+
+    def __init__(self, algorithm: SAC) -> None:
+        self._critics = Critics(algorithm.critic, algorithm.critic_target, algorithm.programs)
+        super().__init__(algorithm, self._critics)
+
+    def _step(self, targets_follow: bool, *noise: Tensor) -> Tensor:
+        self._algorithm.lanes.wake()
+        self._targets_follow, self._noise = targets_follow, noise
+        actor, critic = self._actor, self._algorithm.critic
+        observations = (self._batch.observations, self._batch.next_observations)
+        with torch.no_grad():
+            self._seen = [features_of(actor, part) for part in observations]
+            self._judged = [features_of(critic, part) for part in observations]
+        losses, temperature_loss = self._algorithm.lanes.meet(self._lane(0), self._lane(1))
+        return torch.cat([self._temperature.reshape(1), losses, temperature_loss.reshape(1)])
+
+    def _lane(self, side: int) -> Lane:
+        """Do a side's part; return the losses of critic and actor, or the temperature's."""
+        critics, batch = self._critics, self._batch
+        passes, given = self._passes(side)
+        mine, left = passes.forward(*given)
+        other = yield mine
+        actions, log_prob, next_log_prob, *values = map(joined, repeat(side), mine, other)
+        inputs = (self._judged[0], batch.actions)
+        losses = critics.learn(side, inputs, self._aim(values, next_log_prob), 0.5)
+        judgement = critics.judge(side, self._judged[0], actions)
+        more, other = yield losses, judgement
+        slopes = passes.backward(left, *self._judged_rows(side, judgement, other))
+        others = yield slopes
+        if side:
+            loss = self._learn_temperature(log_prob)
+            if self._targets_follow:
+                critics.follow(self._algorithm.tau)
+            return loss
+        loss, *slopes = total(slopes, others)
+        self._actor_steps.step(slopes)
+        return torch.stack([0.5 * torch.stack(losses + more).sum(), loss])
+
+    def _passes(self, side: int) -> tuple[Passes, list[Tensor]]:
+        """Return the actor's passes over a side's rows, and what the first of them takes.
+
+        The first gives actions and their log-likelihoods for observations, and log-likelihoods
+        and targets' values for next observations; the second, from the temperature and what
+        critics say, the side's part of the actor's loss and of its gradients.
+        """
+        size, part = len(self._batch.actions), rows(self._batch.actions, side)
+        inputs = [rows(features, side) for features in (*self._seen, self._judged[1])]
+        inputs += self._noise if self._is_by_state else [rows(n, side) for n in self._noise]
+        count = len(self._algorithm.critic.q_networks)
+
+        def examples() -> list[Tensor]:
+            judged = [part[:, :1].clone() for _ in range(count)]
+            return [self._temperature.clone(), *judged, *(part.clone() for _ in range(count))]
+
+        def backward(acted: list[Tensor], *given: Tensor) -> list[Tensor]:
+            return self._actor_gradients(acted, size, *given)
+
+        whole = ("act", size, *map(id, self._parameters))
+        functions = (self._act, backward)
+        passes = self._algorithm.programs.get_passes(
+            whole, functions, inputs, examples, [self._actor, *self._critics.targets]
+        )
+        return passes, inputs
+
+    def _act(self, seen: Tensor, next_seen: Tensor, judged: Tensor, *noise: Tensor) -> list[Tensor]:
+        acted = self._sample(seen, noise[0])
+        with torch.no_grad():
+            following, log_prob = self._sample(next_seen, noise[1])
+            return [*acted, log_prob, *self._critics.values_of_targets(judged, following)]
+
+    def _actor_gradients(
+        self, acted: list[Tensor], size: int, temperature: Tensor, *judged: Tensor
+    ) -> list[Tensor]:
+        values, slopes = judged[: len(judged) // 2], judged[len(judged) // 2 :]
+        actions, log_prob = acted[:2]
+        with torch.no_grad():
+            loss = (temperature * log_prob - lowest(values)).sum() / size
+            slope = slope_of_lowest(values, slopes)
+        entropy = (temperature * log_prob).sum() / size
+        gradients = torch.autograd.grad([entropy, actions], self._parameters, [None, slope])
+        return [loss, *gradients]
+
+    def _judged_rows(self, side: int, *judgements: Judgement) -> list[Tensor]:
+        """Return the temperature, and what all critics say of a side's rows."""
+        first, second = reversed(judgements) if side else judgements
+        columns = [*first.values, *second.values, *first.slopes, *second.slopes]
+        return [self._temperature, *(rows(column, side) for column in columns)]
+
+
 class _WholeUpdate(_Update):
-    """The same for networks that learn the features they see, such as convolutions."""
+    """Gradient steps of networks that learn the features they see, such as convolutions."""
 
-    def _make_critics(self, algorithm: SAC) -> None:
-        self._whole_critics = WholeCritics(algorithm.critic, algorithm.critic_target)
-        self._refresh_critics = self._whole_critics.refresh
+    def __init__(self, algorithm: SAC) -> None:
+        self._critics = WholeCritics(algorithm.critic, algorithm.critic_target)
+        super().__init__(algorithm, self._critics)
 
-    def _step(self, batch: ReplayBufferSamples, targets_follow: bool, *noise: Tensor) -> Tensor:
-        self._batch, self._temperature = batch, self._read_temperature()
-        algorithm, critics = self._algorithm, self._whole_critics
+    def _step(self, targets_follow: bool, *noise: Tensor) -> Tensor:
+        algorithm, critics, batch = self._algorithm, self._critics, self._batch
         seen, next_seen = batch.observations, batch.next_observations
         actions, log_prob = self._sample(self._features(seen), noise[0])
         temperature_loss = self._learn_temperature(log_prob.detach())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Generator, Hashable
 from functools import cached_property
 from itertools import repeat
@@ -53,7 +54,7 @@ class TD3(ParallelLearner, LeanExploration, stable_baselines3.TD3):
     @cached_property
     def _update(self) -> _Update:
         whole = learns_features(self.actor, self.critic)
-        return _WholeUpdate(self) if whole else _Update(self)
+        return _WholeUpdate(self) if whole else _LaneUpdate(self)
 
     def _excluded_save_params(self) -> list[str]:
         return [*super()._excluded_save_params(), "_is_covered", "_update"]
@@ -82,19 +83,15 @@ class TD3(ParallelLearner, LeanExploration, stable_baselines3.TD3):
                 self.logger.record(f"train/{name}", torch.stack(losses).double().mean().item())
 
 
-class _Update:
+class _Update(ABC):
     """What the gradient steps of an algorithm share."""
 
-    def __init__(self, algorithm: TD3) -> None:
+    def __init__(self, algorithm: TD3, critics: Critics | WholeCritics) -> None:
         self._algorithm = algorithm
         self._graphs = Graphs()
-        self._make_critics(algorithm)
+        self._refresh_critics = critics.refresh
         self._parameters = list(algorithm.actor.parameters())
         self._followers = list(algorithm.actor_target.parameters())
-
-    def _make_critics(self, algorithm: TD3) -> None:
-        self._critics = Critics(algorithm.critic, algorithm.critic_target, algorithm.programs)
-        self._refresh_critics = self._critics.refresh
 
     @cached_property
     def _actor_steps(self) -> AdamSteps:
@@ -118,17 +115,45 @@ class _Update:
             noise = noise.clamp(-limit, limit)
 
         def work(batch: ReplayBufferSamples, noise: Tensor) -> list[Tensor]:
-            return self._step(batch, acts, noise)
+            self._batch = batch
+            return self._step(acts, noise)
 
         key = None if self._key is None else (acts, self._key)
         critic_loss, *actor_loss = self._graphs.run_on_batch(key, work, batch, [noise])
         return critic_loss, actor_loss[0] if acts else None
 
-    def _step(self, batch: ReplayBufferSamples, acts: bool, noise: Tensor) -> list[Tensor]:
-        """Make a step; return the losses of critics and, if it learns, of the actor."""
-        algorithm = self._algorithm
+    @abstractmethod
+    def _step(self, acts: bool, noise: Tensor) -> list[Tensor]:
+        """Make a step with ``_batch``; return the losses of critics and, if it learns, actor."""
+
+    def _aim(self, values: list[Tensor]) -> Aim:
+        batch, gamma, count = self._batch, self._algorithm.gamma, len(values)
+
+        def function(rewards: Tensor, dones: Tensor, *values_and_discounts: Tensor) -> Tensor:
+            discounts = values_and_discounts[count:]
+            discount = discounts[0] if discounts else gamma
+            return rewards + (1 - dones) * discount * lowest(values_and_discounts[:count])
+
+        discounts = () if batch.discounts is None else (batch.discounts,)
+        return Aim((gamma, count), function, (batch.rewards, batch.dones, *values, *discounts))
+
+    def _step_actor(self, slopes: list[Tensor]) -> None:
+        """Step the actor, and move its target."""
+        self._actor_steps.step(slopes)
+        follow(self._parameters, self._followers, self._algorithm.tau)
+
+
+class _LaneUpdate(_Update):
+    """Gradient steps in lanes, of networks that see vectors as they are."""
+
+    def __init__(self, algorithm: TD3) -> None:
+        self._critics = Critics(algorithm.critic, algorithm.critic_target, algorithm.programs)
+        super().__init__(algorithm, self._critics)
+
+    def _step(self, acts: bool, noise: Tensor) -> list[Tensor]:
+        algorithm, batch = self._algorithm, self._batch
         algorithm.lanes.wake()
-        self._batch, self._acts, self._noise = batch, acts, noise
+        self._acts, self._noise = acts, noise
         with torch.no_grad():
             self._features = [
                 features_of(model, observations)
@@ -174,17 +199,6 @@ class _Update:
         inputs = [rows(part, side) for part in (seen, judged, self._noise)]
         return self._run("aim", values, inputs, target, *critics.targets)
 
-    def _aim(self, values: list[Tensor]) -> Aim:
-        batch, gamma, count = self._batch, self._algorithm.gamma, len(values)
-
-        def function(rewards: Tensor, dones: Tensor, *values_and_discounts: Tensor) -> Tensor:
-            discounts = values_and_discounts[count:]
-            discount = discounts[0] if discounts else gamma
-            return rewards + (1 - dones) * discount * lowest(values_and_discounts[:count])
-
-        discounts = () if batch.discounts is None else (batch.discounts,)
-        return Aim((gamma, count), function, (batch.rewards, batch.dones, *values, *discounts))
-
     def _actor_slopes(self, side: int, seen: Tensor, judged: Tensor) -> list[Tensor]:
         """Return a side's part of the actor's loss, and of its gradients."""
         actor, size = self._algorithm.actor, len(seen)
@@ -196,11 +210,6 @@ class _Update:
 
         inputs = [rows(seen, side), rows(judged, side)]
         return self._run(("improve", size), slopes, inputs, actor, first)
-
-    def _step_actor(self, slopes: list[Tensor]) -> None:
-        """Step the actor, and move its target."""
-        self._actor_steps.step(slopes)
-        follow(self._parameters, self._followers, self._algorithm.tau)
 
     def _run(
         self,
@@ -214,14 +223,14 @@ class _Update:
 
 
 class _WholeUpdate(_Update):
-    """The same for networks that learn the features they see, such as convolutions."""
+    """Gradient steps of networks that learn the features they see, such as convolutions."""
 
-    def _make_critics(self, algorithm: TD3) -> None:
-        self._whole_critics = WholeCritics(algorithm.critic, algorithm.critic_target)
-        self._refresh_critics = self._whole_critics.refresh
+    def __init__(self, algorithm: TD3) -> None:
+        self._critics = WholeCritics(algorithm.critic, algorithm.critic_target)
+        super().__init__(algorithm, self._critics)
 
-    def _step(self, batch: ReplayBufferSamples, acts: bool, noise: Tensor) -> list[Tensor]:
-        self._batch, algorithm, critics = batch, self._algorithm, self._whole_critics
+    def _step(self, acts: bool, noise: Tensor) -> list[Tensor]:
+        algorithm, critics, batch = self._algorithm, self._critics, self._batch
         seen, next_seen = batch.observations, batch.next_observations
         with torch.no_grad():
             following = (algorithm.actor_target(next_seen) + noise).clamp(-1, 1)
