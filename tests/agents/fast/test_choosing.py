@@ -1,5 +1,7 @@
 """Actions that are chosen without modules are those that SB3's policies choose, bit for bit."""
 
+import copy
+
 import numpy as np
 import pytest
 import torch
@@ -8,7 +10,7 @@ from stable_baselines3.common.vec_env import DummyVecEnv
 from torch import nn
 
 from roboyard.agents import build_agent
-from roboyard.agents.fast.choosing import chooser, unrolled
+from roboyard.agents.fast.choosing import Chooser, unrolled
 from roboyard.testing.agent_configs import small_agent
 from roboyard.testing.fake_envs import IMAGE, VECTOR, FakeEnv, batch_of
 
@@ -70,9 +72,20 @@ def test_weights_that_were_loaded_are_acted_with(name):
 
 
 @pytest.mark.parametrize("name", ["SAC", "TD3"])
+def test_the_copy_of_an_agent_acts_with_its_own_weights(name):
+    agent, batch = agent_of(name, {}), batch_of(VECTOR, 2)
+    before, _ = agent.predict(batch, deterministic=True)
+    other = copy.deepcopy(agent)
+    for parameter in agent.policy.parameters():
+        parameter.data.zero_()
+    np.testing.assert_array_equal(other.predict(batch, deterministic=True)[0], before)
+    assert not np.array_equal(agent.predict(batch, deterministic=True)[0], before)
+
+
+@pytest.mark.parametrize("name", ["SAC", "TD3"])
 def test_a_policy_with_hooks_images_or_a_choice_of_its_own_is_asked_itself(name, monkeypatch):
     def asks_policy(policy):
-        choose = chooser(policy)  # decides now, and looks the method up when it is called
+        choose = Chooser(policy)  # decides now, and looks the method up when it is called
         asked = []
         answer = torch.zeros(1, 1)
         monkeypatch.setattr(

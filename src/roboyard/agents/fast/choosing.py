@@ -24,19 +24,38 @@ from roboyard.agents.fast.acting import explored
 
 Layer = Callable[[Tensor], Tensor]
 Choose = Callable[[Tensor, bool], Tensor]
-"""From observations, shape (batch, size), and whether to leave out noise, to squashed actions."""
+"""As :class:`Chooser`."""
 
 _STOCHASTIC = (sac.Actor, tqc.Actor, crossq.Actor)
 _SAME = ("forward", "get_action_dist_params")
 
 
-def chooser(policy: BasePolicy) -> Choose:
-    """Return what ``policy._predict`` does to vectors, with the same bits.
+class Chooser:
+    """Does to vectors what ``policy._predict`` does, with the same bits."""
 
-    Args:
-        policy: Of an off-policy algorithm. Its networks are read once: they may learn and be
-            loaded, but not be replaced.
-    """
+    def __init__(self, policy: BasePolicy) -> None:
+        """Read the networks of an off-policy algorithm's policy.
+
+        Args:
+            policy: Its networks may learn and be loaded from now on, but not be replaced.
+        """
+        self._policy = policy
+        self._choose = _choose(policy)
+
+    def __call__(self, vectors: Tensor, deterministic: bool) -> Tensor:
+        """Return squashed actions, shape (batch, actions).
+
+        Args:
+            vectors: Observations, shape (batch, size), single precision.
+            deterministic: Whether to leave out noise.
+        """
+        return self._choose(vectors, deterministic)
+
+    def __reduce__(self) -> tuple[type[Chooser], tuple[BasePolicy]]:
+        return Chooser, (self._policy,)  # a copy acts with the copied weights
+
+
+def _choose(policy: BasePolicy) -> Choose:
     actor: Any = policy.actor
     if not _is_plain(policy, actor):
         return lambda vectors, deterministic: policy._predict(vectors, deterministic=deterministic)

@@ -11,7 +11,7 @@ from gymnasium.spaces import Box
 from stable_baselines3.common.off_policy_algorithm import OffPolicyAlgorithm
 from stable_baselines3.common.policies import BasePolicy
 
-from roboyard.agents.fast.choosing import Choose, chooser
+from roboyard.agents.fast.choosing import Chooser
 
 
 class RememberedMode:
@@ -44,11 +44,11 @@ class LeanExploration(OffPolicyAlgorithm):
         return kept and is_vector and isinstance(self.action_space, Box) and policy.squash_output
 
     @cached_property
-    def _choose(self) -> Choose:
-        return chooser(self.policy)
+    def _chooser(self) -> Chooser:
+        return Chooser(self.policy)
 
     def _excluded_save_params(self) -> list[str]:
-        return [*super()._excluded_save_params(), "_takes_vectors", "_choose"]
+        return [*super()._excluded_save_params(), "_takes_vectors", "_chooser"]
 
     def predict(
         self,
@@ -70,7 +70,7 @@ class LeanExploration(OffPolicyAlgorithm):
         policy.set_training_mode(False)
         with torch.no_grad():
             vectors = torch.tensor(observation, device=self.device)
-            actions = self._choose(vectors, deterministic).cpu().numpy()
+            actions = self._chooser(vectors, deterministic).cpu().numpy()
         actions = actions.reshape((-1, *policy.action_space.shape))
         return policy.unscale_action(actions), state
 
