@@ -104,6 +104,13 @@ def test_a_policy_with_hooks_images_or_a_choice_of_its_own_is_asked_itself(name,
     assert asks_policy(own)
 
 
+@pytest.mark.parametrize("name", ["SAC", "TD3"])
+def test_a_method_that_was_replaced_in_one_policy_is_called(name):
+    policy = agent_of(name, {}).policy
+    policy._predict = lambda observation, deterministic: torch.full((1, 1), 0.25)
+    assert Chooser(policy)(torch.zeros(1, *policy.observation_space.shape), True) == 0.25
+
+
 def test_layers_within_layers_are_unrolled_and_unknown_ones_called():
     torch.manual_seed(1)
     network = nn.Sequential(

@@ -18,7 +18,7 @@ from stable_baselines3.common.torch_layers import BaseFeaturesExtractor, MlpExtr
 from stable_baselines3.common.type_aliases import PyTorchObs
 from torch import Tensor, nn
 
-from roboyard.agents.fast.programs import Function, Programs
+from roboyard.agents.fast.programs import Function, Programs, has_hooks
 from roboyard.agents.spaces import has_images
 
 _TAKEN_APART = ("forward", "extract_features", "_get_action_dist_from_latent")
@@ -129,16 +129,15 @@ def can_take_apart(policy: nn.Module) -> bool:
     """Return whether a policy's forward pass is SB3's own."""
     return (
         isinstance(policy, ActorCriticPolicy)
-        and _is_as_in(ActorCriticPolicy, policy, *_TAKEN_APART)
-        and _is_as_in(MlpExtractor, policy.mlp_extractor, "forward")
+        and is_as_in(ActorCriticPolicy, policy, *_TAKEN_APART)
+        and is_as_in(MlpExtractor, policy.mlp_extractor, "forward")
     )
 
 
-def _is_as_in(owner: type[nn.Module], module: nn.Module, *names: str) -> bool:
-    """Return whether calling a module runs the owner's methods, and no hooks."""
-    hooked = module._forward_hooks or module._forward_pre_hooks
-    methods = [getattr(getattr(module, name), "__func__", None) for name in names]
-    return not hooked and methods == [getattr(owner, name) for name in names]
+def is_as_in(owner: type[nn.Module], module: nn.Module, *names: str) -> bool:
+    """Return whether a module has the owner's methods of these names, and no hooks."""
+    methods = [getattr(getattr(module, name, None), "__func__", None) for name in names]
+    return not has_hooks(module) and methods == [getattr(owner, name) for name in names]
 
 
 @contextmanager

@@ -15,19 +15,24 @@ import sb3_contrib.tqc.policies as tqc
 import stable_baselines3.sac.policies as sac
 import stable_baselines3.td3.policies as td3
 import torch.nn.functional as F  # noqa: N812  (as everyone calls it)
-from stable_baselines3.common.distributions import StateDependentNoiseDistribution
+from stable_baselines3.common.distributions import (
+    SquashedDiagGaussianDistribution,
+    StateDependentNoiseDistribution,
+)
 from stable_baselines3.common.policies import BaseModel, BasePolicy
 from stable_baselines3.common.torch_layers import FlattenExtractor
 from torch import Tensor, clamp, nn, relu, tanh
 
-from roboyard.agents.fast.acting import explored
+from roboyard.agents.fast.acting import explored, is_as_in
+from roboyard.agents.fast.programs import has_hooks
 
 Layer = Callable[[Tensor], Tensor]
 Choose = Callable[[Tensor, bool], Tensor]
 """As :class:`Chooser`."""
 
+_POLICIES = (sac.SACPolicy, tqc.TQCPolicy, crossq.CrossQPolicy, td3.TD3Policy)
 _STOCHASTIC = (sac.Actor, tqc.Actor, crossq.Actor)
-_SAME = ("forward", "get_action_dist_params")
+_DISTRIBUTIONS = (SquashedDiagGaussianDistribution, StateDependentNoiseDistribution)
 
 
 class Chooser:
@@ -88,20 +93,23 @@ def _stochastic(actor: Any) -> Choose:  # noqa: ANN401  (three classes without a
     return draw
 
 
-def _is_plain(policy: BasePolicy, actor: nn.Module) -> bool:
+def _is_plain(policy: BasePolicy, actor: Any) -> bool:  # noqa: ANN401  (as above)
     """Return whether an actor is SB3's own and takes vectors as they are, unseen by hooks."""
-    kind = type(actor)
-    known = kind.forward is td3.Actor.forward or any(
-        all(getattr(kind, name, None) is getattr(own, name) for name in _SAME)
-        for own in _STOCHASTIC
-    )
-    own_policies = (sac.SACPolicy, tqc.TQCPolicy, crossq.CrossQPolicy, td3.TD3Policy)
-    chooses = any(type(policy)._predict is own._predict for own in own_policies)
-    takes_vectors = kind.extract_features is BaseModel.extract_features and (  # type: ignore[attr-defined]
+    chooses = any(is_as_in(own, policy, "_predict") for own in _POLICIES)
+    takes_vectors = is_as_in(BaseModel, actor, "extract_features") and (
         type(actor.features_extractor) is FlattenExtractor
     )
-    hooked = any(part._forward_hooks or part._forward_pre_hooks for part in actor.modules())
-    return known and chooses and takes_vectors and not hooked
+    return (
+        chooses and takes_vectors and _is_known(actor) and not any(map(has_hooks, actor.modules()))
+    )
+
+
+def _is_known(actor: Any) -> bool:  # noqa: ANN401  (as above)
+    if isinstance(actor, td3.Actor):
+        return is_as_in(td3.Actor, actor, "forward")
+    methods = ("forward", "get_action_dist_params")
+    kept = any(is_as_in(own, actor, *methods) for own in _STOCHASTIC)
+    return kept and type(actor.action_dist) in _DISTRIBUTIONS
 
 
 def unrolled(network: nn.Module) -> Layer:

@@ -141,14 +141,15 @@ def is_pure(network: nn.Module) -> bool:
     """
     modules = list(network.modules())
     known = all(type(module).__module__.startswith(_PURE) for module in modules)
-    changing = any(isinstance(module, _CHANGING) or _has_hooks(module) for module in modules)
-    return known and not changing
-
-
-def _has_hooks(module: nn.Module) -> bool:
     # Policies themselves are not called by what is recorded.
-    is_called = not isinstance(module, BaseModel)
-    return is_called and bool(module._forward_hooks or module._forward_pre_hooks)
+    called = [module for module in modules if not isinstance(module, BaseModel)]
+    changing = any(isinstance(module, _CHANGING) for module in modules)
+    return known and not changing and not any(map(has_hooks, called))
+
+
+def has_hooks(module: nn.Module) -> bool:
+    """Return whether a call of a module runs more than its ``forward``."""
+    return bool(module._forward_hooks or module._forward_pre_hooks)
 
 
 def step_by_step(function: Function) -> Function:
