@@ -11,6 +11,7 @@ from stable_baselines3.common.base_class import BaseAlgorithm
 from roboyard.agents.backends import refresh_policy
 from roboyard.config.schema import EnvConfig, ExperimentConfig
 from roboyard.envs.factory import make_env
+from roboyard.envs.task_env import TaskEnv
 from roboyard.evaluation.result import EvaluationResult
 from roboyard.policies.bundle import PolicyBundle
 from roboyard.policies.contract import PolicyContract, describe_env
@@ -23,10 +24,17 @@ from roboyard.training.vec_stack import base_envs
 
 
 def describe_envs(config: EnvConfig) -> PolicyContract:
-    """Return what the environment tells about its entries, from a copy that is made for it."""
+    """Return what the environment tells about its entries, from a copy that is made for it.
+
+    Raises:
+        ConfigError: The environment cannot be created.
+        RoboyardError: An event of its task cannot happen.
+    """
     with preserved_generators():
         env = make_env(config)
         try:
+            if isinstance(env.unwrapped, TaskEnv):
+                env.unwrapped.try_events()  # now, rather than when a late one is due
             return describe_env(env.unwrapped)
         finally:
             env.close()
