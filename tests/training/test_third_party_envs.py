@@ -40,7 +40,11 @@ def test_an_environment_that_does_not_repeat_itself_is_told_about_once_and_goes_
 ) -> None:
     config = tiny_config(tmp_path, overrides=DICE)
     stopped = train(config, run_id="a", callbacks=[SignalAt(70, signal.SIGTERM)])
-    assert RunDirectory(stopped.run_dir).read_status().notes == ()
+    (note,) = RunDirectory(stopped.run_dir).read_status().notes
+    assert note.startswith(
+        f"a continuation would not be exact, because the environment '{Dice.__module__}:Dice' does "
+        "not repeat itself (step 1 now gives the reward "
+    )
     with caplog.at_level(logging.WARNING):
         result = train(config, resume_from=stopped.run_dir)
     assert result.steps == 192

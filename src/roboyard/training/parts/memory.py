@@ -1,4 +1,4 @@
-"""What the run's callbacks remember."""
+"""What the run's callbacks and a user's algorithm remember."""
 
 from __future__ import annotations
 
@@ -8,8 +8,11 @@ from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
 from pydantic import JsonValue
+from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.callbacks import BaseCallback
 
+from roboyard.envs.memory import read_memory, write_memory
+from roboyard.sim.snapshot import pack, unpack
 from roboyard.training.parts.base import read_json, write_json
 
 
@@ -58,3 +61,31 @@ class CallbacksPart:
             callback.num_timesteps = callback.model.num_timesteps
             if isinstance(callback, Remembers):
                 callback.load_state(states[name]["state"])
+
+
+class AlgorithmPart:
+    """What an algorithm of the user's keeps beyond what stable-baselines3's algorithms do.
+
+    It offers ``state()``, a dictionary of numbers, texts, NumPy arrays, and lists and dictionaries
+    of these, and ``load_state(state)``.
+    """
+
+    def __init__(self, algorithm: BaseAlgorithm) -> None:
+        """Own the memory of ``algorithm``."""
+        self._algorithm = algorithm
+
+    def save(self, folder: Path) -> None:
+        """Write ``algorithm.bin``, if the algorithm offers a memory."""
+        state = read_memory(self._algorithm)
+        if state is not None:
+            (folder / _ALGORITHM_FILE).write_bytes(pack(_ALGORITHM, state))
+
+    def load(self, folder: Path) -> None:
+        """Give the memory back."""
+        path = folder / _ALGORITHM_FILE
+        if path.exists():
+            write_memory(self._algorithm, unpack(_ALGORITHM, path.read_bytes()))
+
+
+_ALGORITHM = "memory of an algorithm"
+_ALGORITHM_FILE = "algorithm.bin"
