@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import dis
 import logging
-import types
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Final
@@ -19,13 +17,13 @@ from roboyard.envs.memory import Changes, offers_memory
 from roboyard.training.callbacks.base import Boundary, RunCallback
 from roboyard.training.manifest import Manifest
 from roboyard.training.parts.base import read_json, write_json
+from roboyard.training.parts.memory import LIBRARIES, own_names
 from roboyard.training.provenance import host_facts, library_versions
 from roboyard.training.repetition import RepetitionCallback
 
 _LOG = logging.getLogger(__name__)
 
 FILE: Final = "exactness.json"
-_OURS: Final = ("roboyard.", "stable_baselines3.", "sb3_contrib.", "torch.")
 _CALLBACK_NAMES: Final = {
     "model", "n_calls", "num_timesteps", "verbose", "locals", "globals", "parent",
 }  # fmt: skip
@@ -165,16 +163,6 @@ def differences(manifest: Manifest, config: ExperimentConfig) -> list[str]:
     return found
 
 
-def own_names(algorithm: BaseAlgorithm) -> set[str]:
-    """Return the attributes of an algorithm that no class of the libraries sets."""
-    known: set[str] = set()
-    for cls in type(algorithm).__mro__:
-        if f"{cls.__module__}.".startswith(_OURS):
-            for value in vars(cls).values():
-                known |= _stored(getattr(value, "__wrapped__", value))
-    return vars(algorithm).keys() - known
-
-
 def _watched_algorithm(algorithm: BaseAlgorithm) -> Iterator[tuple[str, Changes]]:
     name = type(algorithm).__name__
     if not _is_known(algorithm) and not offers_memory(algorithm):
@@ -216,7 +204,7 @@ def _offers(callback: BaseCallback) -> bool:
     return offers_memory(callback)
 
 
-def _is_known(owner: object, modules: tuple[str, ...] = _OURS) -> bool:
+def _is_known(owner: object, modules: tuple[str, ...] = LIBRARIES) -> bool:
     return f"{type(owner).__module__}.".startswith(modules)
 
 
@@ -224,16 +212,6 @@ def _forgotten(venv: VecEnv | None) -> str:
     if venv is None or not venv.has_attr("forgotten"):
         return ""
     return str(venv.env_method("forgotten", indices=[0])[0])
-
-
-def _stored(function: object) -> set[str]:
-    """Return the names of attributes that a function, or a property's functions, set."""
-    if isinstance(function, property):
-        return _stored(function.fget) | _stored(function.fset)
-    code = getattr(getattr(function, "__func__", function), "__code__", None)
-    if not isinstance(code, types.CodeType):
-        return set()
-    return {str(i.argval) for i in dis.get_instructions(code) if i.opname == "STORE_ATTR"}
 
 
 def _used(library: str, config: ExperimentConfig) -> bool:

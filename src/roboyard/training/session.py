@@ -51,8 +51,8 @@ _LOG = logging.getLogger(__name__)
 
 INEXACT = (
     "not exact, because the environment '{}' does not repeat itself, so its episodes could not go "
-    "on where the run was interrupted and new ones began: the run is not bit for bit the one that was never "
-    "interrupted. Give it snapshot() and restore(), as BaseRobotEnv has, to make it so."
+    "on where the run was interrupted and new ones began: the run is not bit for bit the one that "
+    "was never interrupted. Give it snapshot() and restore(), as BaseRobotEnv has, to make it so."
 )
 
 
