@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
+from gymnasium import spaces
 from pydantic import JsonValue
 from stable_baselines3.common.base_class import BaseAlgorithm
 
 from roboyard.agents.backends import refresh_policy
+from roboyard.agents.spaces import AnySpace
 from roboyard.config.schema import EnvConfig, ExperimentConfig
 from roboyard.envs.factory import make_env
+from roboyard.envs.memory import AnyEnv
 from roboyard.envs.task_env import TaskEnv
 from roboyard.evaluation.result import EvaluationResult
 from roboyard.policies.bundle import PolicyBundle
@@ -35,9 +38,27 @@ def describe_envs(config: EnvConfig) -> PolicyContract:
         try:
             if isinstance(env.unwrapped, TaskEnv):
                 env.unwrapped.try_events()  # now, rather than when a late one is due
-            return describe_env(env.unwrapped)
+            contract = describe_env(env.unwrapped)
+            return contract.model_copy(update=_lost_in_wrappers(env))
         finally:
             env.close()
+
+
+def _lost_in_wrappers(env: AnyEnv) -> dict[str, object]:
+    """Return empty names for what wrappers change, such as stacked observations."""
+    bare = env.unwrapped
+    lost: dict[str, object] = {}
+    if _size(env.observation_space) != _size(bare.observation_space):
+        lost["observations"] = {}
+    if _size(env.action_space) != _size(bare.action_space):
+        lost["actions"] = ()
+    return lost
+
+
+def _size(space: AnySpace) -> object:
+    if isinstance(space, spaces.Dict):
+        return {key: _size(part) for key, part in space.spaces.items()}
+    return space.shape
 
 
 def write_bundle(
