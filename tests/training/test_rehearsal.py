@@ -50,7 +50,7 @@ def written(folder: Path, env: dict[str, object]) -> Path:
 def test_a_push_on_a_fixed_base_is_refused_before_it_is_due(tmp_path: Path) -> None:
     push = {"term": "push", "on": "interval", "interval_s": [50, 60], "params": {"x": 1.0}}
     env = {"id": "reacher", "kwargs": {"overrides": {"events": {"push": push}}}}
-    with pytest.raises(RoboyardError, match="events.push: robot 'reacher' has a fixed base"):
+    with pytest.raises(RoboyardError, match=r"events\.push: robot 'reacher' has a fixed base"):
         rehearse(written(tmp_path, env))
 
 

@@ -62,7 +62,6 @@ def validate(
 
 
 def _rehearse(file: Path, overrides: list[str]) -> None:
-    import roboyard.training.trainer  # noqa: F401  (before the rest of its package)
     from roboyard.training.rehearsal import rehearse
 
     rehearse(file, overrides)

@@ -119,7 +119,10 @@ class _Recorder:
     def __init__(self, venv: VecEnv) -> None:
         self.steps: list[Seen] = []
         self._venv = venv
-        self._before = {n: vars(venv)[n] for n in ("step_async", "step_wait") if n in vars(venv)}
+        mine = ("step_async", "step_wait")
+        self._before: dict[str, Any] = {
+            name: vars(venv)[name] for name in mine if name in vars(venv)
+        }
         self._send: Callable[[Any], None] = venv.step_async
         self._wait: Callable[[], Any] = venv.step_wait
         self._action: Any = None
