@@ -85,10 +85,9 @@ class ExactnessCallback(RunCallback):
 
     def save(self, folder: Path) -> None:
         """Look for reasons and write ``exactness.json``."""
-        known = set(self.ahead)
+        known = {_UNCHECKED, *self.ahead, *self.past}
         self.ahead = dict(self._found())
-        new = [text for key, text in self.ahead.items() if key not in known | {_UNCHECKED}]
-        new = [text for text in new if text not in self.past.values()]
+        new = [text for key, text in self.ahead.items() if key not in known]
         if new:
             _LOG.warning("%s.", _if_continued("; ".join(new)))
             self.on_new()
