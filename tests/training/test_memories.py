@@ -229,7 +229,7 @@ SLOW = pytest.mark.slow
     [
         OFFERED["filter"],
         OFFERED["wear"],
-        OFFERED["algorithm"],
+        pytest.param(OFFERED["algorithm"], marks=SLOW),
         pytest.param(OFFERED["sticky"], marks=SLOW),
         pytest.param(OFFERED["global"], marks=SLOW),
         pytest.param(OFFERED["callback"], marks=SLOW),

@@ -125,7 +125,7 @@ class ExactnessCallback(RunCallback):
         forgotten = _forgotten(self._algorithm.env)
         if forgotten:
             yield "wrappers", forgotten
-        if repetition.problem:
+        elif repetition.problem:
             yield (
                 "environment",
                 (
@@ -133,7 +133,7 @@ class ExactnessCallback(RunCallback):
                     "what has a memory state() and load_state()"
                 ),
             )
-        elif not repetition.count and not forgotten:
+        elif not repetition.count:
             yield _UNCHECKED, "no stretch of it was repeated before it was interrupted"
 
 
