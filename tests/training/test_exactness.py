@@ -11,6 +11,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import torch
 from stable_baselines3.common.callbacks import BaseCallback, CallbackList
 from training_runs import ALGORITHMS, last_checkpoint, tiny_config, train
 
@@ -151,3 +152,20 @@ class _StopAt(BaseCallback):
         if self.num_timesteps == self.step:
             os.kill(os.getpid(), signal.SIGTERM)
         return True
+
+
+def test_first_weights_do_not_depend_on_the_number_of_threads(tmp_path: Path) -> None:
+    wide = ("agent.network={actor: [128, 128], critic: [128, 128]}",)
+    config = tiny_config(tmp_path, overrides=wide)
+    threads, weights = torch.get_num_threads(), []
+    venv = make_training_envs(config)
+    try:
+        for count in (1, 2):
+            torch.set_num_threads(count)
+            agent = build_agent(config.agent, venv, seed=0)
+            assert torch.get_num_threads() == count
+            weights.append([parameter.clone() for parameter in agent.policy.parameters()])
+    finally:
+        torch.set_num_threads(threads)
+        venv.close()
+    assert all(torch.equal(one, two) for one, two in zip(*weights, strict=True))
