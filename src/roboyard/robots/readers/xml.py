@@ -96,6 +96,9 @@ def parse_xml(content: bytes, file: Path) -> Document:
     try:
         builder.parser.Parse(content, True)
     except expat.ExpatError as error:
+        left = builder.left_over(content)
+        if left is not None:
+            return Document(left, (*remarks, _LEFT_OVER))
         raise RobotDescriptionError(
             f"robot description '{file}' is not XML ({error}).{_encoding_hint(content, error)}"
         ) from error
@@ -120,11 +123,13 @@ def _repaired(content: bytes) -> tuple[bytes, tuple[Remark, ...]]:
         content = declaration + before.group(2) + content[end:]
         remarks.append(Remark("xml-repaired", "the file", "blank lines before the XML declaration "
                               "were skipped", "a declaration must come first"))  # fmt: skip
-    if not is_wide and content.endswith(b"\0"):
-        content = content.rstrip(b"\0")
-        remarks.append(Remark("xml-repaired", "the file", "zero bytes at its end were skipped",
-                              "they belong to no element"))  # fmt: skip
     return content, tuple(remarks)
+
+
+_LEFT_OVER = Remark(
+    "xml-repaired", "the file", "what follows its last element was skipped",
+    "it is a second end tag or zero bytes, which belong to no element",
+)  # fmt: skip
 
 
 def _encoding_hint(content: bytes, error: expat.ExpatError) -> str:
@@ -175,6 +180,14 @@ class _Builder:
         self.count(len(text))
         if self.open:
             self.open[-1].text += text
+
+    def left_over(self, content: bytes) -> Node | None:
+        """Return the root if it is complete and only end tags and zero bytes follow it."""
+        if self.open or self.root is None:
+            return None
+        rest = content[self.parser.CurrentByteIndex :].decode("latin-1")
+        tag = re.escape(self.root.tag)
+        return self.root if re.fullmatch(rf"(\s|\0|</{tag}\s*>)*", rest) else None
 
     def count(self, characters: int) -> None:
         self.expanded += characters
