@@ -148,6 +148,7 @@ class _Builder:
         self.root: Node | None = None
         self.open: list[Node] = []
         self.expanded = 0
+        self.end_of_root = -1
         self.parser = expat.ParserCreate()
         self.parser.buffer_text = True
         self.parser.SetParamEntityParsing(expat.XML_PARAM_ENTITY_PARSING_NEVER)
@@ -175,6 +176,8 @@ class _Builder:
     def end(self, tag: str) -> None:
         del tag  # Expat has compared it.
         self.open.pop()
+        if not self.open:
+            self.end_of_root = self.parser.CurrentByteIndex
 
     def data(self, text: str) -> None:
         self.count(len(text))
@@ -185,7 +188,7 @@ class _Builder:
         """Return the root if it is complete and only end tags and zero bytes follow it."""
         if self.open or self.root is None:
             return None
-        rest = content[self.parser.CurrentByteIndex :].decode("latin-1")
+        rest = content[self.end_of_root :].decode("latin-1")
         tag = re.escape(self.root.tag)
         return self.root if re.fullmatch(rf"(\s|\0|</{tag}\s*>)*", rest) else None
 

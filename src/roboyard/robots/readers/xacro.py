@@ -1,0 +1,36 @@
+"""xacro, expanded where its package is installed."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from roboyard.errors import RobotDescriptionError
+from roboyard.optional import require
+from roboyard.robots.readers.xml import Document, Node, parse_xml
+
+
+def is_xacro(file: Path, root: Node) -> bool:
+    """Return whether a description has to be expanded first."""
+    if file.suffix.lower() == ".xacro":
+        return True
+    return any(node.tag.startswith("xacro:") for node in root.walk())
+
+
+def expand_xacro(file: Path) -> Document:
+    """Return the URDF that a xacro file makes.
+
+    Raises:
+        RobotDescriptionError: xacro refuses it.
+        MissingDependencyError: The package is not installed.
+    """
+    xacro = require("xacro", "xacro")
+    try:
+        text = xacro.process_file(str(file)).toxml()
+    except SystemExit as error:
+        raise RobotDescriptionError(f"robot description '{file}': xacro gives up.") from error
+    except Exception as error:  # It raises whatever the expressions in the file raise.
+        reason = " ".join(str(error).split()) or type(error).__name__
+        raise RobotDescriptionError(
+            f"robot description '{file}': xacro cannot expand it: {reason}"
+        ) from error
+    return parse_xml(text.encode(), file)
