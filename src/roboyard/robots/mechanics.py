@@ -119,7 +119,9 @@ def joined_inertial(parts: Iterable[Inertial]) -> Inertial:
     inertia = np.zeros((3, 3))
     for part in kept:
         offset = part.center - center
-        inertia += part.inertia + part.mass * (offset @ offset * np.eye(3) - np.outer(offset, offset))
+        inertia += part.inertia + part.mass * (
+            offset @ offset * np.eye(3) - np.outer(offset, offset)
+        )
     return Inertial(mass, center, inertia)
 
 

@@ -39,7 +39,9 @@ def shape_inertial(shape: LinkShape, density: float = DENSITY) -> Inertial | Non
     return moved_inertial(found, shape.pose) if found is not None else None
 
 
-def _geometry_inertial(geometry: Geometry, density: float) -> Inertial | None:
+def _geometry_inertial(  # noqa: PLR0911
+    geometry: Geometry, density: float
+) -> Inertial | None:
     match geometry:
         case Box(size=size):
             return _box(np.array(size), density)

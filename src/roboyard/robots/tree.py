@@ -57,7 +57,9 @@ def _check_names(model: RobotModel) -> None:
                 raise _wrong(model, f"the name of {kind} '{name[:20]}...' has {len(name.encode())} "
                              f"bytes; at most {MAX_NAME} are allowed.")  # fmt: skip
             if not name.isprintable():
-                raise _wrong(model, f"the name of {kind} {name!r} has characters that do not print.")
+                raise _wrong(
+                    model, f"the name of {kind} {name!r} has characters that do not print."
+                )
 
 
 def _check_ends(model: RobotModel) -> None:

@@ -31,6 +31,9 @@ class FileLine(NamedTuple):
         return f"{self.file}:{self.line}" if self.line else self.file
 
 
+NOWHERE = FileLine("", 0)
+
+
 class Remark(NamedTuple):
     """One thing in which the robot that is simulated differs from what its file says."""
 
@@ -164,7 +167,7 @@ class LinkShape:
     """Red, green, blue and opacity from 0 to 1."""
     friction: float | None = None
     """Coefficient of sliding friction, where the file has one."""
-    source: FileLine = FileLine("", 0)
+    source: FileLine = NOWHERE
 
 
 @dataclass(frozen=True, eq=False)
@@ -178,7 +181,7 @@ class Link:
     visuals: tuple[LinkShape, ...] = ()
     contact: Mapping[str, float] = field(default_factory=dict)
     """Properties of contacts by the names of URDF's ``<contact>``, such as lateral_friction."""
-    source: FileLine = FileLine("", 0)
+    source: FileLine = NOWHERE
 
     @property
     def mass(self) -> float:
@@ -243,7 +246,7 @@ class Joint:
     is_endless: bool = False
     """Whether the file declares that the joint turns without limits."""
     mimic: Mimic | None = None
-    source: FileLine = FileLine("", 0)
+    source: FileLine = NOWHERE
 
     @property
     def is_movable(self) -> bool:
@@ -264,7 +267,7 @@ class DescribedSensor:
     kind: str
     link: str
     pose: Pose = IDENTITY
-    source: FileLine = FileLine("", 0)
+    source: FileLine = NOWHERE
 
 
 @dataclass(frozen=True, eq=False)
@@ -279,7 +282,7 @@ class DescribedActuator:
     gear: float = 1.0
     control_range: tuple[float, float] | None = None
     force_range: tuple[float, float] | None = None
-    source: FileLine = FileLine("", 0)
+    source: FileLine = NOWHERE
 
 
 @dataclass(frozen=True, eq=False)

@@ -30,9 +30,7 @@ def with_sound_inertias(model: RobotModel, options: Normalization) -> RobotModel
     return model.replace(tuple(remarks), links=links)
 
 
-def _sound(
-    model: RobotModel, link: Link, options: Normalization, remarks: list[Remark]
-) -> Link:
+def _sound(model: RobotModel, link: Link, options: Normalization, remarks: list[Remark]) -> Link:
     inertial, where = link.inertial, f"link '{link.name}'"
     if inertial is None and options.masses == "computed":
         inertial = _from_shapes(link)

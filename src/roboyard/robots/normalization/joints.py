@@ -34,7 +34,7 @@ def with_unit_axes(model: RobotModel) -> RobotModel:
                              "such as xyz=\"0 0 1\".")  # fmt: skip
             if abs(length - 1) > _UNIT:
                 remarks.append(Remark("axis-normalised", f"joint '{joint.name}'",
-                                      "its axis has length 1", f"the file gives it length {length:.4g}",
+                                      "its axis has length 1", f"it has {length:.4g} in the file",
                                       joint.source.line))  # fmt: skip
             joint = dataclasses.replace(joint, axis=joint.axis / length)  # noqa: PLW2901
         joints.append(joint)
@@ -100,7 +100,7 @@ def with_free_base(model: RobotModel) -> RobotModel:
         return model
     joint = held[0]
     remark = Remark("floating-base", f"joint '{joint.name}'", f"the base is '{joint.child}', free",
-                    f"it floats in '{root.name}', which has no mass", joint.source.line)  # fmt: skip
+                    f"it floats in '{root.name}' without mass", joint.source.line)  # fmt: skip
     return model.replace(
         (remark,),
         links=tuple(link for link in model.links if link is not root),
@@ -220,5 +220,3 @@ def _wrong(model: RobotModel, joint: Joint, what: str) -> RobotDescriptionError:
     return RobotDescriptionError(
         f"robot description '{model.file}'{line}: joint '{joint.name}': {what}"
     )
-
-

@@ -49,7 +49,7 @@ def with_mass_at_root(model: RobotModel) -> RobotModel:
     )  # fmt: skip
     remark = Remark("mass-moved", f"link '{root.name}'",
                     f"it carries the {whole.mass:.4g} kg of {_listed(sorted(names))}",
-                    "it has no mass of its own, and they are fixed to it", root.source.line)  # fmt: skip
+                    "it has no mass, and they are fixed to it", root.source.line)  # fmt: skip
     return model.replace((remark,), links=links)
 
 
@@ -144,7 +144,8 @@ def _merged(model: RobotModel, names: set[str]) -> RobotModel:
         _moved_parent(joint, into) for joint in model.joints if joint.name not in names
     )  # fmt: skip
     sensors = tuple(
-        dataclasses.replace(sensor, link=into[sensor.link][0], pose=into[sensor.link][1] @ sensor.pose)
+        dataclasses.replace(sensor, link=into[sensor.link][0],
+                            pose=into[sensor.link][1] @ sensor.pose)
         if sensor.link in into else sensor
         for sensor in model.sensors
     )  # fmt: skip
@@ -176,7 +177,9 @@ def _moved_shapes(
     groups: Iterable[tuple[tuple[LinkShape, ...], Pose]],
 ) -> list[LinkShape]:
     return [
-        dataclasses.replace(shape, pose=pose @ shape.pose) for shapes, pose in groups for shape in shapes
+        dataclasses.replace(shape, pose=pose @ shape.pose)
+        for shapes, pose in groups
+        for shape in shapes
     ]
 
 

@@ -41,7 +41,7 @@ def read_robot(
     others = [robot.root or robot.name for robot in robots if robot is not chosen]
     if not others:
         return chosen
-    remark = Remark("other-robots", "the file", f"{_listed(others)} left out", "it is one robot that is "
+    remark = Remark("other-robots", "the file", f"{_listed(others)} left out", "one robot is "
                     "simulated; robot.body chooses another")  # fmt: skip
     return chosen.replace((remark,))
 

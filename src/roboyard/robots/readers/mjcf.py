@@ -7,11 +7,14 @@ of a robot has no place for is named in the remarks.
 from __future__ import annotations
 
 import math
+import warnings
 from collections.abc import Mapping
 from pathlib import Path
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from roboyard.errors import RobotDescriptionError
 from roboyard.optional import require
@@ -42,6 +45,8 @@ from roboyard.sim.model import (
 
 if TYPE_CHECKING:
     import mujoco
+
+Array = NDArray[Any]
 
 WORLD = "world"
 _FREE, _BALL, _SLIDE, _HINGE = range(4)
@@ -82,15 +87,21 @@ def read_mjcf(file: Path) -> tuple[RobotModel, ...]:
 def _compiled(file: Path) -> tuple[mujoco.MjSpec, mujoco.MjModel]:
     engine = require("mujoco", "mujoco")
     try:
-        spec = engine.MjSpec.from_file(str(file))
-        spec.compiler.fusestatic = False
-        spec.compiler.discardvisual = False
-        return spec, spec.compile()
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # Of MJCF's own history.
+            return _parsed(engine, file)
     except (ValueError, RuntimeError, engine.FatalError) as error:
         reason = " ".join(str(error).split())
         raise RobotDescriptionError(
             f"robot description '{file}': MuJoCo refuses it: {reason}"
         ) from error
+
+
+def _parsed(engine: ModuleType, file: Path) -> tuple[mujoco.MjSpec, mujoco.MjModel]:
+    spec = engine.MjSpec.from_file(str(file))
+    spec.compiler.fusestatic = False
+    spec.compiler.discardvisual = False
+    return spec, spec.compile()
 
 
 def robots_of(
@@ -111,9 +122,7 @@ def robots_of(
 
 
 class _MjcfReader:
-    def __init__(
-        self, spec: mujoco.MjSpec, model: mujoco.MjModel, file: Path, root: Node
-    ) -> None:
+    def __init__(self, spec: mujoco.MjSpec, model: mujoco.MjModel, file: Path, root: Node) -> None:
         self.spec, self.compiled, self.file = spec, model, file
         self.title = root.get("model") or file.stem
         self.bodies = [model.body(i).name or f"body{i}" for i in range(model.nbody)]
@@ -365,26 +374,28 @@ def _strength(model: mujoco.MjModel, actuator: int) -> float:
     gear = abs(float(model.actuator_gear[actuator][0]))
     if model.actuator_forcelimited[actuator]:
         return gear * float(np.abs(model.actuator_forcerange[actuator]).max())
-    is_plain = int(model.actuator_gaintype[actuator]) == 0 and int(model.actuator_biastype[actuator]) == 0
+    is_plain = (
+        int(model.actuator_gaintype[actuator]) == 0 and int(model.actuator_biastype[actuator]) == 0
+    )
     if is_plain and model.actuator_ctrllimited[actuator]:
         gain = abs(float(model.actuator_gainprm[actuator][0]))
         return gear * gain * float(np.abs(model.actuator_ctrlrange[actuator]).max())
     return math.inf
 
 
-def _pair(ranges: Any, limited: Any, number: int) -> tuple[float, float] | None:
+def _pair(ranges: Array, limited: Array, number: int) -> tuple[float, float] | None:
     if not limited[number]:
         return None
     lower, upper = ranges[number].tolist()
     return lower, upper
 
 
-def _rows(table: Any, starts: Any, counts: Any, number: int) -> Any:
+def _rows(table: Array, starts: Array, counts: Array, number: int) -> Array:
     start = int(starts[number])
     return table[start : start + int(counts[number])]
 
 
-def _pose(position: Any, quaternion: Any) -> Pose:
+def _pose(position: Array, quaternion: Array) -> Pose:
     return Pose(position.astype(np.float64), rotation_from_quaternion(*quaternion.tolist()))
 
 

@@ -17,9 +17,13 @@ class MeshFinder:
     in ``share/NAME`` of ``AMENT_PREFIX_PATH``, and in the folders above the description.
     """
 
-    def __init__(self, packages: Mapping[str, str] | None = None, last: tuple[Path, ...] = ()) -> None:
+    def __init__(
+        self, packages: Mapping[str, str] | None = None, last: tuple[Path, ...] = ()
+    ) -> None:
         """Take folders of packages by name, and folders to look into last."""
-        self._packages = {name: Path(folder).expanduser() for name, folder in (packages or {}).items()}
+        self._packages = {
+            name: Path(folder).expanduser() for name, folder in (packages or {}).items()
+        }
         self._last = last
 
     def find(self, name: str, description: Path) -> Path | None:
@@ -59,10 +63,9 @@ class MeshFinder:
             return
         for folder in (*description.parents, *self._last):
             yield folder / rest
-            if scheme in ("package", "model"):
+            if scheme in ("package", "model") and _is_file(folder / "package.xml"):
                 # The description's own package, cloned under another name.
-                if (folder / "package.xml").is_file():
-                    yield folder / rest.partition("/")[2]
+                yield folder / rest.partition("/")[2]
 
     def _package_folders(self, package: str) -> Iterator[Path]:
         if package in self._packages:

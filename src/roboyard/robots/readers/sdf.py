@@ -149,7 +149,9 @@ class _ModelReader:
         pose = self.own_pose(node, where)
         mass = self.value(node, "mass", where, 1.0)
         if mass < 0:
-            raise self.reading.refuse(node, where, f"its mass is {mass:g}, but must not be negative.")
+            raise self.reading.refuse(
+                node, where, f"its mass is {mass:g}, but must not be negative."
+            )
         moments = node.find("inertia")
         xx, yy, zz, xy, xz, yz = (
             self.value(moments, f"i{axes}", where, default) if moments is not None else default
@@ -168,7 +170,11 @@ class _ModelReader:
             pose = node.find("pose")
             if pose is not None and pose.get("relative_to"):
                 base = self.frame_pose(link.get("name"), where).inverse()
-                here = base @ self.frame_pose(pose.get("relative_to"), where) @ self.own_pose(node, where)
+                here = (
+                    base
+                    @ self.frame_pose(pose.get("relative_to"), where)
+                    @ self.own_pose(node, where)
+                )
             else:
                 here = self.own_pose(node, where)
             made = self.geometry(geometry.children[0], use, where)
@@ -184,7 +190,9 @@ class _ModelReader:
             case "sphere":
                 made = Sphere(self.value(node, "radius", where))
             case "cylinder":
-                made = Cylinder(self.value(node, "radius", where), self.value(node, "length", where))
+                made = Cylinder(
+                    self.value(node, "radius", where), self.value(node, "length", where)
+                )
             case "capsule":
                 made = Capsule(self.value(node, "radius", where), self.value(node, "length", where))
             case "ellipsoid":
@@ -234,7 +242,9 @@ class _ModelReader:
         here, held, holder = (self.frame_pose(n, where) for n in (name, child, parent))
         in_child = held.inverse() @ here
         axis = node.find("axis")
-        direction = self.axis(axis, held, here, where) if axis is not None else np.array([0.0, 0.0, 1.0])
+        direction = (
+            self.axis(axis, held, here, where) if axis is not None else np.array([0.0, 0.0, 1.0])
+        )
         lower, upper, effort, velocity = self.limits(axis, where)
         damping, friction, stiffness, rest = self.dynamics(axis, where)
         is_endless = node.get("type") == "continuous"
@@ -261,7 +271,9 @@ class _ModelReader:
     def axis(self, node: Node, child: Pose, joint: Pose, where: str) -> Floats:
         """Return the axis in the child's frame."""
         xyz = node.find("xyz")
-        given = np.array(self.numbers(xyz, 3, where)) if xyz is not None else np.array([0.0, 0.0, 1.0])
+        given = (
+            np.array(self.numbers(xyz, 3, where)) if xyz is not None else np.array([0.0, 0.0, 1.0])
+        )
         frame = joint
         if xyz is not None and xyz.get("expressed_in"):
             frame = self.frame_pose(xyz.get("expressed_in"), where)
@@ -330,4 +342,3 @@ class _ModelReader:
 
 def _text(node: Node | None) -> str:
     return node.text.strip() if node is not None else ""
-

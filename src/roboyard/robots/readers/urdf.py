@@ -77,7 +77,9 @@ class _UrdfReader:
     def model(self) -> RobotModel:
         root, reading = self.root, self.reading
         if root.tag != "robot":
-            raise reading.refuse(root, "", f"it is not URDF: its root element is <{root.tag}>, not <robot>.")
+            raise reading.refuse(
+                root, "", f"it is not URDF: its root element is <{root.tag}>, not <robot>."
+            )
         for node in root.findall("material"):
             self.color(node)
         links = tuple(self.link(node) for node in root.findall("link"))
@@ -133,12 +135,18 @@ class _UrdfReader:
                                  "leave <inertial> out for a link without mass.")  # fmt: skip
         mass = reading.number(mass_node, "value", where)
         if mass < 0:
-            raise reading.refuse(mass_node, where, f"its mass is {mass:g}, but must not be negative.")
+            raise reading.refuse(
+                mass_node, where, f"its mass is {mass:g}, but must not be negative."
+            )
         moments = node.find("inertia")
         if moments is None:
             return Inertial(mass, pose.position, np.zeros((3, 3)))
-        xx, yy, zz = (reading.number(moments, f"i{axes}", where, 0.0) for axes in ("xx", "yy", "zz"))
-        xy, xz, yz = (reading.number(moments, f"i{axes}", where, 0.0) for axes in ("xy", "xz", "yz"))
+        xx, yy, zz = (
+            reading.number(moments, f"i{axes}", where, 0.0) for axes in ("xx", "yy", "zz")
+        )
+        xy, xz, yz = (
+            reading.number(moments, f"i{axes}", where, 0.0) for axes in ("xy", "xz", "yz")
+        )
         matrix = np.array([[xx, xy, xz], [xy, yy, yz], [xz, yz, zz]])
         return Inertial(mass, pose.position, pose.rotation @ matrix @ pose.rotation.T)
 
@@ -185,7 +193,7 @@ class _UrdfReader:
             )  # fmt: skip
         made = _made(self.reading, node, where)
         if made is None:
-            self.reading.remark("shape-empty", node, where, f"a {owner.tag} <{node.tag}> is left out",
+            self.reading.remark("shape-empty", node, where, f"a {owner.tag} {node.tag} is left out",
                                 "one of its measures is 0")  # fmt: skip
         return made
 
@@ -259,7 +267,7 @@ class _UrdfReader:
     def end(self, node: Node, tag: str, where: str) -> str:
         child = node.find(tag)
         if child is None or not child.get("link"):
-            raise self.reading.refuse(node, where, f"it has no <{tag} link=\"...\"/>.")
+            raise self.reading.refuse(node, where, f'it has no <{tag} link="..."/>.')
         return child.get("link")
 
     def limits(self, node: Node, kind: JointKind, where: str) -> tuple[float, float, float, float]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 from pathlib import Path
 
 from roboyard.errors import RobotDescriptionError
@@ -25,7 +27,8 @@ def expand_xacro(file: Path) -> Document:
     """
     xacro = require("xacro", "xacro")
     try:
-        text = xacro.process_file(str(file)).toxml()
+        with contextlib.redirect_stderr(io.StringIO()):  # It warns of files that are sound.
+            text = xacro.process_file(str(file)).toxml()
     except SystemExit as error:
         raise RobotDescriptionError(f"robot description '{file}': xacro gives up.") from error
     except Exception as error:  # It raises whatever the expressions in the file raise.

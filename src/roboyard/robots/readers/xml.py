@@ -78,7 +78,9 @@ def read_xml(file: Path) -> Document:
         size = file.stat().st_size
         content = file.read_bytes() if size <= MAX_BYTES else b""
     except OSError as error:
-        raise RobotDescriptionError(f"robot description '{file}' cannot be read ({error}).") from error
+        raise RobotDescriptionError(
+            f"robot description '{file}' cannot be read ({error})."
+        ) from error
     if size > MAX_BYTES:
         raise RobotDescriptionError(
             f"robot description '{file}' has {size / 1e6:.0f} MB; at most {MAX_BYTES / 1e6:.0f} "

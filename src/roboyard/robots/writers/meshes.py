@@ -5,12 +5,13 @@ from __future__ import annotations
 import hashlib
 import os
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 
 from roboyard.robots.readers.meshes import Triangles, mesh_content, parse_mesh
-from roboyard.sim.model import Ellipsoid, Mesh
+from roboyard.sim.model import Ellipsoid, Floats, Mesh
 
 _VERSION = b"1"
 """Of what is written; another one leaves old files behind unread."""
@@ -41,8 +42,9 @@ class MeshStore:
             RobotDescriptionError: The mesh's file is no mesh.
         """
         if mesh.vertices is not None and mesh.faces is not None:
+            triangles = Triangles(mesh.vertices, mesh.faces)
             key = mesh.vertices.tobytes() + b"/" + mesh.faces.tobytes()
-            return self._kept(key, lambda: Triangles(mesh.vertices, mesh.faces))
+            return self._kept(key, lambda: triangles)
         content = mesh_content(mesh.file)
         key = Path(mesh.file).suffix.lower().encode() + b"/" + content
         return self._kept(key, lambda: parse_mesh(content, mesh.file))
@@ -52,7 +54,7 @@ class MeshStore:
         triangles = _ball(np.array(ellipsoid.radii))
         return self._kept(b"ellipsoid/" + triangles.vertices.tobytes(), lambda: triangles)
 
-    def _kept(self, key: bytes, make) -> Path:
+    def _kept(self, key: bytes, make: Callable[[], Triangles]) -> Path:
         path = self._folder / f"{hashlib.sha256(_VERSION + key).hexdigest()[:32]}.obj"
         if path.is_file():
             return path
@@ -70,12 +72,12 @@ class MeshStore:
 
 def obj_text(triangles: Triangles) -> str:
     """Return triangles as OBJ."""
-    points = "\n".join("v %.9g %.9g %.9g" % tuple(row) for row in triangles.vertices.tolist())
-    faces = "\n".join("f %d %d %d" % tuple(row) for row in (triangles.faces + 1).tolist())
+    points = "\n".join(f"v {x:.9g} {y:.9g} {z:.9g}" for x, y, z in triangles.vertices.tolist())
+    faces = "\n".join(f"f {a} {b} {c}" for a, b, c in (triangles.faces + 1).tolist())
     return f"{points}\n{faces}\n"
 
 
-def _ball(radii: np.ndarray) -> Triangles:
+def _ball(radii: Floats) -> Triangles:
     """Return the surface of an ellipsoid, in rings between two poles."""
     rows = []
     for ring in range(1, _RINGS):

@@ -31,7 +31,6 @@ from roboyard.sim.model import (
     Cylinder,
     Ellipsoid,
     Floats,
-    Geometry,
     Joint,
     JointKind,
     Link,
@@ -122,8 +121,8 @@ class _UrdfWriter:
             try:
                 self.shape("visual", link, shape, f"visual {number}")
             except RobotDescriptionError as error:
-                self.remarks.append(Remark("visual-missing", f"link '{link.name}'", "a visual mesh is "
-                                           "not shown", str(error).rstrip("."), shape.source.line))  # fmt: skip
+                self.remarks.append(Remark("visual-missing", f"link '{link.name}'", "a visual mesh "
+                                           "is not shown", str(error)[:-1], shape.source.line))  # fmt: skip
         self.add("</link>")
 
     def inertial(self, link: Link) -> None:
@@ -148,8 +147,9 @@ class _UrdfWriter:
 
     def shape(self, use: str, link: Link, shape: LinkShape, name: str) -> None:
         geometry = self.geometry(use, link, shape)
-        concave = ' concave="yes"' if isinstance(shape.geometry, Mesh) and shape.geometry.is_concave and (
-            use == "collision") else ""  # fmt: skip
+        mesh = shape.geometry
+        is_concave = use == "collision" and isinstance(mesh, Mesh) and mesh.is_concave
+        concave = ' concave="yes"' if is_concave else ""
         self.add(f'<{use} name="{name}"{concave}>')
         self.origin(shape.pose)
         self.add(f"<geometry>{geometry}</geometry>")
@@ -158,7 +158,9 @@ class _UrdfWriter:
             self.add(f'<material name="m{len(self.lines)}"><color rgba="{color}"/></material>')
         self.add(f"</{use}>")
 
-    def geometry(self, use: str, link: Link, shape: LinkShape) -> str:
+    def geometry(  # noqa: PLR0911
+        self, use: str, link: Link, shape: LinkShape
+    ) -> str:
         match shape.geometry:
             case Box(size=size):
                 return f'<box size="{_numbers(size)}"/>'
@@ -182,14 +184,15 @@ class _UrdfWriter:
         except RobotDescriptionError as error:
             line = f", line {shape.source.line}" if shape.source.line else ""
             raise RobotDescriptionError(
-                f"robot description '{self.model.file}'{line}: link '{link.name}': the {use} {error}"
+                f"robot description '{self.model.file}'{line}: link '{link.name}': the {use} "
+                f"{error}"
             ) from error
 
     def check_plane(self, link: Link) -> None:
         if link.name != self.model.root or not self.model.is_fixed:
             raise RobotDescriptionError(
-                f"robot description '{self.model.file}': link '{link.name}': a plane has no end, so "
-                "it cannot move; use a box."
+                f"robot description '{self.model.file}': link '{link.name}': a plane has no end, "
+                "so it cannot move; use a box."
             )
 
     def joint(self, joint: Joint) -> None:
@@ -225,4 +228,3 @@ def _mesh_element(path: Path, scale: tuple[float, float, float]) -> str:
 
 def _numbers(values: Floats | tuple[float, ...]) -> str:
     return " ".join(repr(float(value)) for value in values)
-
