@@ -10,7 +10,7 @@ import numpy as np
 from roboyard.sim.model import IDENTITY, Floats, Inertial, Joint, JointKind, Pose, RobotModel
 
 
-def rotation_from_rpy(rpy: Sequence[float]) -> Floats:
+def rotation_from_rpy(rpy: Sequence[float] | Floats) -> Floats:
     """Return the matrix of roll, pitch and yaw about fixed x, y and z [rad], shape (3, 3)."""
     (cr, cp, cy), (sr, sp, sy) = np.cos(rpy), np.sin(rpy)
     return np.array([

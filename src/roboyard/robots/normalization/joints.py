@@ -206,7 +206,7 @@ class _Names:
     """Makes names that no link or joint has."""
 
     def __init__(self, model: RobotModel) -> None:
-        self._taken = {part.name for part in (*model.links, *model.joints)}
+        self._taken = {part.name for part in model.links} | {joint.name for joint in model.joints}
 
     def new(self, name: str) -> str:
         while name in self._taken:

@@ -116,7 +116,7 @@ class _ModelReader:
         node = self.frames.get(name)
         if node is None or depth > len(self.frames):
             problem = "is given by itself" if node is not None else "does not exist"
-            raise self.reading.refuse(node, where, f"the frame '{name}' {problem}."
+            raise self.reading.refuse(node or self.node, where, f"the frame '{name}' {problem}."
                                       f"{suggest(name, list(self.frames))}")  # fmt: skip
         pose = node.find("pose")
         base = pose.get("relative_to") if pose is not None else ""
@@ -293,7 +293,9 @@ class _ModelReader:
             raise self.reading.refuse(limit, where, f"its limits are reversed: lower is {lower:g}, "
                                       f"upper is {upper:g}. Swap them.")  # fmt: skip
         effort, velocity = (self.bound(limit, n, where, -1.0) for n in ("effort", "velocity"))
-        return lower, upper, *(value if value > 0 else math.inf for value in (effort, velocity))
+        if not effort > 0:
+            effort = math.inf
+        return lower, upper, effort, velocity if velocity > 0 else math.inf
 
     def bound(self, node: Node, tag: str, where: str, default: float) -> float:
         child = node.find(tag)
