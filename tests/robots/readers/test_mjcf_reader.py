@@ -106,9 +106,7 @@ def test_what_mujoco_refuses_is_one_line(name: str, words: str) -> None:
 def test_a_joint_equality_makes_a_joint_follow(tmp_path: Path) -> None:
     file = tmp_path / "robot.xml"
     text = (CASES / "mjcf_equality.xml").read_text()
-    second = (
-        '<body name="other"><joint name="k" ref="20"/><geom type="sphere" size="0.1"/></body>'
-    )
+    second = '<body name="other"><joint name="k" ref="20"/><geom type="sphere" size="0.1"/></body>'
     text = text.replace('<geom name="gt"', f'{second}<geom name="gt"')
     equality = '<joint joint1="j" joint2="k" polycoef="0.2 2 0 0 0"/>'
     text = text.replace('<joint joint1="j" polycoef="0.2 0 0 0 0"/>', equality)

@@ -10,7 +10,9 @@ from roboyard.robots.mechanics import link_poses
 from roboyard.robots.normalization import normalize
 from roboyard.robots.readers.files import read_robot
 
-INERTIAL = "<inertial><mass>2</mass><inertia><ixx>1</ixx><iyy>1</iyy><izz>1</izz></inertia></inertial>"
+INERTIAL = (
+    "<inertial><mass>2</mass><inertia><ixx>1</ixx><iyy>1</iyy><izz>1</izz></inertia></inertial>"
+)
 SDF = f"""<sdf version="1.9"><model name="m">
   <link name="base">{INERTIAL}</link>
   <link name="arm"><pose relative_to="base">0 0 1 0 0 1.5707963267948966</pose>{INERTIAL}

@@ -46,7 +46,7 @@ def test_an_axis_gets_length_one_and_is_remarked_on() -> None:
     [
         ("axis_zero.urdf", "joint 'ja': its axis has length 0"),
         ("comma_decimal.urdf", "'0,5', but must be one number. Decimals have a point"),
-        ("inertial_no_mass.urdf", 'link \'a\': <inertial> has no <mass value="..."/>'),
+        ("inertial_no_mass.urdf", "link 'a': <inertial> has no <mass value=\"...\"/>"),
         ("negative_mass.urdf", "link 'a': its mass is -1"),
         ("mesh_package.urdf", "robot.packages: {my_robot: DIR}, or set ROS_PACKAGE_PATH"),
     ],
@@ -139,7 +139,7 @@ def test_an_impossible_inertia_is_mended_or_refused_but_never_zero() -> None:
     inertial = read("inertia_not_possible.urdf").link("a").inertial
     assert inertial is not None
     small, middle, large = np.linalg.eigvalsh(inertial.inertia)
-    assert 0 < small
+    assert small > 0
     assert large <= small + middle
     with pytest.raises(RobotDescriptionError, match=r"link 'a' has an inertia .*inertia: mend"):
         read("inertia_not_possible.urdf", inertia="refuse")
@@ -186,8 +186,15 @@ def test_names_in_the_declared_encoding_are_read() -> None:
     assert "körper" in {link.name for link in read("names_latin1.urdf").links}
 
 
-@pytest.mark.parametrize("name", ["namespace_unbound.urdf", "massless_between.urdf",
-                                  "inertia_offdiagonal.urdf", "base_inertial_rpy.urdf"])  # fmt: skip
+@pytest.mark.parametrize(
+    "name",
+    [
+        "namespace_unbound.urdf",
+        "massless_between.urdf",
+        "inertia_offdiagonal.urdf",
+        "base_inertial_rpy.urdf",
+    ],
+)
 def test_what_is_in_order_has_no_remark(name: str) -> None:
     assert not read(name).remarks
 
@@ -263,12 +270,12 @@ def test_links_beyond_the_engines_number_are_merged_if_fixed_and_else_refused(
         assert a.mass == pytest.approx(b.mass)
         np.testing.assert_allclose(a.inertia, b.inertia, rtol=1e-9, atol=1e-12)
     file.write_text(chain(129, "revolute"))
-    with pytest.raises(RobotDescriptionError, match="129 links.* at most 128"):
+    with pytest.raises(RobotDescriptionError, match=r"129 links.* at most 128"):
         normalize(read_robot(file), Normalization(max_links=128))
 
 
 LINK = '<link name="{}"/>'
-JOINT = ('<joint name="{0}" type="fixed"><parent link="{1}"/><child link="{2}"/></joint>')  # fmt: skip
+JOINT = '<joint name="{0}" type="fixed"><parent link="{1}"/><child link="{2}"/></joint>'
 
 
 @pytest.mark.parametrize(

@@ -11,9 +11,7 @@ FILE = Path("robot.urdf")
 DECLARED = '<?xml version="1.0" encoding="{}"?>\n<robot name="körper"><link name="a"/></robot>'
 
 
-@pytest.mark.parametrize(
-    "encoding", ["utf-8", "utf-8-sig", "iso-8859-1", "cp1252", "utf-16"]
-)
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "iso-8859-1", "cp1252", "utf-16"])
 def test_declared_encodings_are_read(encoding: str) -> None:
     text = DECLARED.format("utf-8" if encoding == "utf-8-sig" else encoding)
     document = parse_xml(text.encode(encoding), FILE)
@@ -42,8 +40,16 @@ def test_slips_beside_the_document_are_repaired_and_told(content: bytes, what: s
     assert what in remark.what
 
 
-@pytest.mark.parametrize("content", [b"<robot></robot>text", b"<robot></robot><robot/>",
-                                     b"<robot><link></robot>", b"<robot", b"\x7fELF\0\0"])  # fmt: skip
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"<robot></robot>text",
+        b"<robot></robot><robot/>",
+        b"<robot><link></robot>",
+        b"<robot",
+        b"\x7fELF\0\0",
+    ],
+)
 def test_what_leaves_a_doubt_is_refused(content: bytes) -> None:
     with pytest.raises(RobotDescriptionError, match=r"robot\.urdf' is not XML"):
         parse_xml(content, FILE)
@@ -59,14 +65,14 @@ def test_entities_of_plain_text_are_expanded() -> None:
     [
         '<!ENTITY a "aa"><!ENTITY b "&a;&a;">',
         '<!ENTITY a SYSTEM "file:///etc/passwd">',
-        '<!ENTITY % a "<!ENTITY b \'c\'>">',
+        "<!ENTITY % a \"<!ENTITY b 'c'>\">",
         f'<!ENTITY a "{"a" * 2000}">',
         '<!ENTITY a "<link/>">',
     ],
 )
 def test_entities_that_could_harm_are_refused_with_their_line(declared: str) -> None:
     content = f"<!DOCTYPE robot [{declared}]>\n<robot>&a;</robot>".encode()
-    with pytest.raises(RobotDescriptionError, match="line 1: .*entit"):
+    with pytest.raises(RobotDescriptionError, match=r"line 1: .*entit"):
         parse_xml(content, FILE)
 
 

@@ -112,9 +112,7 @@ def test_mujoco_has_the_robot_that_was_written(name: str, tmp_path: Path) -> Non
         body = names[link.name]
         expected = model.pose @ poses[link.name]
         np.testing.assert_allclose(data.xpos[body], expected.position, atol=1e-9)
-        np.testing.assert_allclose(
-            data.xmat[body].reshape(3, 3), expected.rotation, atol=1e-9
-        )
+        np.testing.assert_allclose(data.xmat[body].reshape(3, 3), expected.rotation, atol=1e-9)
         axes = data.ximat[body].reshape(3, 3)
         moments = np.diag(compiled.body_inertia[body])
         parts.append(Inertial(float(compiled.body_mass[body]), data.xipos[body],

@@ -14,6 +14,10 @@ from roboyard.sim.model import Floats, Inertial, Link, Remark, RobotModel
 
 SMALLEST_RATIO = 1e-4
 """Of a principal moment to the largest one: a rod of 100 times its thickness."""
+SMALLEST_MASS = 1e-12
+"""Below it there is no mass [kg]."""
+SMALLEST_MOMENT = 1e-14
+"""Below it engines take a moment for 0 [kg m^2]."""
 _ROUNDING = 1e-9
 _BALL = 0.4
 _PLACEHOLDER_RADIUS = 0.05
@@ -42,10 +46,10 @@ def _sound(model: RobotModel, link: Link, options: Normalization, remarks: list[
         return dataclasses.replace(link, inertial=inertial)
     if inertial is None:
         return link
-    if not inertial.mass > 0:
+    if not inertial.mass > SMALLEST_MASS:
         if inertial.inertia.any():
             remarks.append(Remark("massless", where, "its inertia is not used",
-                                  "its mass is 0", link.source.line))  # fmt: skip
+                                  f"its mass is {inertial.mass:g}", link.source.line))  # fmt: skip
         return dataclasses.replace(link, inertial=None)
     if options.masses == "shapes":
         shaped = _scaled_shapes(link, inertial)
@@ -68,11 +72,11 @@ def _sound(model: RobotModel, link: Link, options: Normalization, remarks: list[
 
 def inertia_fault(inertia: Floats) -> str:
     """Return what makes an inertia [kg m^2], shape (3, 3), impossible, or nothing."""
-    if not inertia.any():
+    if np.abs(inertia).max() <= SMALLEST_MOMENT:
         return "has a mass but no inertia"
     small, middle, large = np.linalg.eigvalsh(inertia).tolist()
     shown = f"principal moments {small:.3g}, {middle:.3g}, {large:.3g} kg m^2"
-    if small <= 0:
+    if small <= SMALLEST_MOMENT:
         return f"has an inertia that is not positive: {shown}"
     if large > (small + middle) * (1 + _ROUNDING):
         return f"has an inertia that no body can have: {shown}, the largest above the sum of the " \
@@ -81,7 +85,7 @@ def inertia_fault(inertia: Floats) -> str:
 
 
 def _mended(link: Link, inertial: Inertial) -> tuple[Inertial, str]:
-    if inertial.inertia.any():
+    if np.abs(inertial.inertia).max() > SMALLEST_MOMENT:
         mended = nearest_possible(inertial.inertia)
         moments = np.linalg.eigvalsh(mended)
         shown = ", ".join(f"{moment:.3g}" for moment in moments)
@@ -109,7 +113,8 @@ def nearest_possible(inertia: Floats) -> Floats:
     moments, axes = np.linalg.eigh(inertia)
     if moments[-1] <= 0:  # All signs are wrong.
         moments = np.sort(np.abs(moments))
-    moments = np.maximum(moments, SMALLEST_RATIO * moments[-1])
+    floor = max(SMALLEST_RATIO * moments[-1], 2 * SMALLEST_MOMENT)
+    moments = np.maximum(moments, floor)
     excess = moments[2] - moments[0] - moments[1]
     if excess > 0:
         moments = moments + np.array([1.0, 1.0, -1.0]) * excess / 3

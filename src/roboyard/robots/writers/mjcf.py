@@ -24,6 +24,7 @@ from roboyard.sim.model import (
     Cylinder,
     Ellipsoid,
     Floats,
+    Inertial,
     Joint,
     JointKind,
     Link,
@@ -40,6 +41,8 @@ _TYPES = {JointKind.REVOLUTE: "hinge", JointKind.PRISMATIC: "slide"}
 
 _NARROW = 1e-6
 _WORLD = "world"
+_NEXT_TO_NOTHING = Inertial(1e-9, np.zeros(3), np.eye(3) * 1e-12)
+"""What MuJoCo is told of a body without mass that moves; it wants some."""
 
 
 class _Placed(NamedTuple):
@@ -100,7 +103,7 @@ class _MjcfWriter:
             self.lines.append("<freejoint/>")
         for placed in held:
             self.joint(placed.joint, pose.inverse() @ placed.pose)
-        self.inertial(link)
+        self.inertial(link, moves=bool(held))
         for shape in link.collisions:
             self.shape(shape, 'group="3"')
         for shape in link.visuals:
@@ -147,8 +150,10 @@ class _MjcfWriter:
                          f'actuatorfrcrange="{-joint.effort!r} {joint.effort!r}"')  # fmt: skip
         self.lines.append(f"<joint name={quoteattr(joint.name)} {' '.join(words)}/>")
 
-    def inertial(self, link: Link) -> None:
+    def inertial(self, link: Link, moves: bool) -> None:
         inertial = link.inertial
+        if inertial is None and moves:
+            inertial = _NEXT_TO_NOTHING
         if inertial is None:
             return
         moments, axes = principal_frame(inertial.inertia)

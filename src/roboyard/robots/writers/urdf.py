@@ -121,8 +121,9 @@ class _UrdfWriter:
             try:
                 self.shape("visual", link, shape, f"visual {number}")
             except RobotDescriptionError as error:
-                self.remarks.append(Remark("visual-missing", f"link '{link.name}'", "a visual mesh "
-                                           "is not shown", str(error)[:-1], shape.source.line))  # fmt: skip
+                what, why = "a visual mesh is not shown", str(error).rstrip(".")
+                where, line = f"link '{link.name}'", shape.source.line
+                self.remarks.append(Remark("visual-missing", where, what, why, line))
         self.add("</link>")
 
     def inertial(self, link: Link) -> None:
@@ -211,6 +212,11 @@ class _UrdfWriter:
             self.add(f"<mimic joint={quoteattr(mimic.joint)} "
                      f'multiplier="{mimic.multiplier!r}" offset="{mimic.offset!r}"/>')  # fmt: skip
         self.add("</joint>")
+        for name, value in (("armature", joint.armature), ("spring", joint.stiffness)):
+            if value:
+                where = f"joint '{joint.name}'"
+                self.remarks.append(Remark(f"{name}-missing", where, f"its {name} has no effect",
+                                           "PyBullet knows none", joint.source.line))  # fmt: skip
 
     def limit(self, joint: Joint) -> None:
         lower, upper = joint.lower, joint.upper
