@@ -93,6 +93,7 @@ def export(
     """
     from roboyard.errors import ConfigError
     from roboyard.robots.export import export_robot
+    from roboyard.robots.normalization import grouped
     from roboyard.robots.writers.meshes import cache_folder
     from roboyard.storage.atomic import write_bytes
 
@@ -100,8 +101,8 @@ def export(
         raise ConfigError(f"--format is '{form}', but must be urdf or mjcf.")
     meshes = output.with_suffix(".meshes").resolve() if output is not None else cache_folder()
     exported = export_robot(robot, "urdf" if form == "urdf" else "mjcf", meshes, body=body)
-    for remark in exported.remarks:
-        typer.echo(f"note: {remark}", err=True)
+    for line in grouped(exported.remarks):
+        typer.echo(f"note: {line}", err=True)
     if output is None:
         typer.echo(exported.text, nl=False)
     else:

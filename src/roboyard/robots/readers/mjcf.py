@@ -11,14 +11,14 @@ import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from types import ModuleType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 
 from roboyard.errors import RobotDescriptionError
 from roboyard.optional import require
 from roboyard.robots.mechanics import rotation_from_quaternion
+from roboyard.robots.readers import mujoco_arrays as arrays
 from roboyard.robots.readers.xml import Node, read_xml
 from roboyard.sim.model import (
     Box,
@@ -45,8 +45,6 @@ from roboyard.sim.model import (
 
 if TYPE_CHECKING:
     import mujoco
-
-Array = NDArray[Any]
 
 WORLD = "world"
 _FREE, _BALL, _SLIDE, _HINGE = range(4)
@@ -131,7 +129,7 @@ class _MjcfReader:
             for i in range(model.njnt)
         ]
         self.lines = {
-            (kind, element.name): _line(element.info)
+            (kind, element.name): arrays.line(element.info)
             for kind, elements in (("body", spec.bodies), ("joint", spec.joints))
             for element in elements
             if element.name
@@ -148,7 +146,7 @@ class _MjcfReader:
         links, joints = [], []
         has_free = model.body_jntnum[top] == 1 and model.jnt_type[model.body_jntadr[top]] == _FREE
         is_jointed = model.body_jntnum[top] > 0 and not has_free
-        pose = _pose(model.body_pos[top], model.body_quat[top])
+        pose = arrays.pose(model.body_pos[top], model.body_quat[top])
         if is_jointed:
             links.append(Link(WORLD if WORLD not in self.bodies[1:] else "mjcf_world"))
         for body in inside:
@@ -217,7 +215,7 @@ class _MjcfReader:
         red, green, blue, alpha = np.clip(model.geom_rgba[geom], 0.0, 1.0).tolist()
         return LinkShape(
             geometry,
-            _pose(model.geom_pos[geom], model.geom_quat[geom]),
+            arrays.pose(model.geom_pos[geom], model.geom_quat[geom]),
             model.geom(geom).name,
             (red, green, blue, alpha),
             float(model.geom_friction[geom][0]),
@@ -240,8 +238,8 @@ class _MjcfReader:
         mesh = int(model.geom_dataid[geom])
         if kind not in (7, 8) or mesh < 0:
             return None
-        vertices = _rows(model.mesh_vert, model.mesh_vertadr, model.mesh_vertnum, mesh)
-        faces = _rows(model.mesh_face, model.mesh_faceadr, model.mesh_facenum, mesh)
+        vertices = arrays.rows(model.mesh_vert, model.mesh_vertadr, model.mesh_vertnum, mesh)
+        faces = arrays.rows(model.mesh_face, model.mesh_faceadr, model.mesh_facenum, mesh)
         name = model.mesh(mesh).name
         return Mesh(name, vertices=vertices.astype(np.float64), faces=faces.astype(np.int64))
 
@@ -249,7 +247,7 @@ class _MjcfReader:
         """Return the joints of a body, and a frame between each two of them."""
         model, name = self.compiled, self.bodies[body]
         first, count = int(model.body_jntadr[body]), int(model.body_jntnum[body])
-        origin = _pose(model.body_pos[body], model.body_quat[body])
+        origin = arrays.pose(model.body_pos[body], model.body_quat[body])
         if not count:
             held = Joint(f"{name}_fixed", JointKind.FIXED, parent, name, origin,
                          source=self.source("body", name))  # fmt: skip
@@ -314,7 +312,7 @@ class _MjcfReader:
         for joint in range(model.njnt):
             drives = [a for a in range(model.nu) if model.actuator_trnid[a][0] == joint
                       and int(model.actuator_trntype[a]) in (0, 1)]  # fmt: skip
-            strengths = [_strength(model, actuator) for actuator in drives]
+            strengths = [arrays.strength(model, actuator) for actuator in drives]
             limit = sum(strengths) if strengths else math.inf
             if model.jnt_actfrclimited[joint]:
                 limit = min(limit, float(np.abs(model.jnt_actfrcrange[joint]).max()))
@@ -332,8 +330,8 @@ class _MjcfReader:
             found.append(DescribedActuator(
                 model.actuator(number).name, "joint" if kind in (0, 1) else "other", name,
                 float(model.actuator_gear[number][0]),
-                _pair(model.actuator_ctrlrange, model.actuator_ctrllimited, number),
-                _pair(model.actuator_forcerange, model.actuator_forcelimited, number),
+                arrays.pair(model.actuator_ctrlrange, model.actuator_ctrllimited, number),
+                arrays.pair(model.actuator_forcerange, model.actuator_forcelimited, number),
             ))  # fmt: skip
         return tuple(found)
 
@@ -347,7 +345,7 @@ class _MjcfReader:
             if is_site and body not in inside:
                 continue
             link = self.bodies[body] if is_site else ""
-            pose = _pose(model.site_pos[site], model.site_quat[site]) if is_site else Pose(
+            pose = arrays.pose(model.site_pos[site], model.site_quat[site]) if is_site else Pose(
                 np.zeros(3), np.eye(3))  # fmt: skip
             found.append(DescribedSensor(kind.name, f"type {int(kind.type[0])}", link, pose))
         return tuple(found)
@@ -368,38 +366,3 @@ class _MjcfReader:
             for name, count in counts.items()
             if count
         )
-
-
-def _strength(model: mujoco.MjModel, actuator: int) -> float:
-    gear = abs(float(model.actuator_gear[actuator][0]))
-    if model.actuator_forcelimited[actuator]:
-        return gear * float(np.abs(model.actuator_forcerange[actuator]).max())
-    is_plain = (
-        int(model.actuator_gaintype[actuator]) == 0 and int(model.actuator_biastype[actuator]) == 0
-    )
-    if is_plain and model.actuator_ctrllimited[actuator]:
-        gain = abs(float(model.actuator_gainprm[actuator][0]))
-        return gear * gain * float(np.abs(model.actuator_ctrlrange[actuator]).max())
-    return math.inf
-
-
-def _pair(ranges: Array, limited: Array, number: int) -> tuple[float, float] | None:
-    if not limited[number]:
-        return None
-    lower, upper = ranges[number].tolist()
-    return lower, upper
-
-
-def _rows(table: Array, starts: Array, counts: Array, number: int) -> Array:
-    start = int(starts[number])
-    return table[start : start + int(counts[number])]
-
-
-def _pose(position: Array, quaternion: Array) -> Pose:
-    return Pose(position.astype(np.float64), rotation_from_quaternion(*quaternion.tolist()))
-
-
-def _line(info: str) -> int:
-    words = info.split()
-    is_line = len(words) >= 2 and words[0] == "line" and words[1].strip(",").isdigit()
-    return int(words[1].strip(",")) if is_line else 0

@@ -3,22 +3,18 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 
 from roboyard.registry import suggest
 from roboyard.robots.readers.packages import MeshFinder
+from roboyard.robots.readers.shapes import SHAPES, shape_of
 from roboyard.robots.readers.values import Reading
 from roboyard.robots.readers.xml import Document, Node, read_xml
 from roboyard.sim.model import (
-    Box,
-    Capsule,
-    Cylinder,
     DescribedActuator,
     DescribedSensor,
-    Ellipsoid,
     Geometry,
     Inertial,
     Joint,
@@ -27,9 +23,7 @@ from roboyard.sim.model import (
     LinkShape,
     Mesh,
     Mimic,
-    Plane,
     RobotModel,
-    Sphere,
 )
 
 KINDS = {
@@ -185,13 +179,13 @@ class _UrdfReader:
     def geometry(self, node: Node, owner: Node, where: str) -> Geometry | None:
         if node.tag == "mesh":
             return self.mesh(node, owner, where)
-        if node.tag not in _GEOMETRIES:
+        if node.tag not in SHAPES:
             raise self.reading.refuse(
                 node, where, f"the {owner.tag} shape <{node.tag}> is not known."
-                f"{suggest(node.tag, (*_GEOMETRIES, 'mesh'))} Use one of: "
-                f"{', '.join((*_GEOMETRIES, 'mesh'))}."
+                f"{suggest(node.tag, (*SHAPES, 'mesh'))} Use one of: "
+                f"{', '.join((*SHAPES, 'mesh'))}."
             )  # fmt: skip
-        made = _made(self.reading, node, where)
+        made = shape_of(self.reading, node, where)
         if made is None:
             self.reading.remark("shape-empty", node, where, f"a {owner.tag} {node.tag} is left out",
                                 "one of its measures is 0")  # fmt: skip
@@ -366,41 +360,3 @@ class _UrdfReader:
                     DescribedActuator(name, "transmission", joint.get("name"), source=node.source)
                 )
         return tuple(found)
-
-
-_MEASURES: dict[str, dict[str, int]] = {
-    "box": {"size": 3},
-    "sphere": {"radius": 1},
-    "cylinder": {"radius": 1, "length": 1},
-    "capsule": {"radius": 1, "length": 1},
-    "ellipsoid": {"radii": 3},
-    "plane": {},
-}
-"""Attributes of the shapes, and how many numbers each holds."""
-
-
-def _made(reading: Reading, node: Node, where: str) -> Geometry | None:
-    """Return the shape, or None where it has no extent."""
-    measures: list[float] = []
-    for name, count in _MEASURES[node.tag].items():
-        values = reading.numbers(node, name, count, where)
-        if values is None:
-            raise reading.refuse(node, where, f"<{node.tag}> has no {name}.")
-        if min(values) < 0:
-            raise reading.refuse(
-                node, where, f"{name} of <{node.tag}> is '{node.get(name)}', but must be above 0."
-            )
-        measures += values
-    if 0 in measures:
-        return None
-    return _GEOMETRIES[node.tag](measures)
-
-
-_GEOMETRIES: dict[str, Callable[[list[float]], Geometry]] = {
-    "box": lambda m: Box((m[0], m[1], m[2])),
-    "sphere": lambda m: Sphere(m[0]),
-    "cylinder": lambda m: Cylinder(m[0], m[1]),
-    "capsule": lambda m: Capsule(m[0], m[1]),
-    "ellipsoid": lambda m: Ellipsoid((m[0], m[1], m[2])),
-    "plane": lambda m: Plane(),
-}
