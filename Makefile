@@ -55,7 +55,7 @@ test-slow: $(STAMP)
 
 # Robots of public packages, which the readers are tested on (half a gigabyte, once).
 descriptions: $(STAMP)
-	$(BIN)/python tests/robots/public_descriptions.py
+	$(BIN)/python tests/public_descriptions.py
 
 browser:
 	@command -v chromium >/dev/null || command -v chromium-browser >/dev/null || { \

@@ -1,6 +1,6 @@
 """Robot descriptions of public packages: fetched once, then read by the tests.
 
-``python tests/robots/public_descriptions.py`` downloads the wheels from PyPI, without what they
+``python tests/public_descriptions.py`` downloads the wheels from PyPI, without what they
 depend on, and unpacks them into a cache. Without it the tests that need them are skipped.
 """
 
