@@ -12,9 +12,8 @@ from roboyard.config.robots import ActuatorConfig, RobotSpec
 from roboyard.robots import description
 from roboyard.robots.robot import BASE, MJCF, Robot, choose_body, load_bodies
 from roboyard.robots.spec import find_asset, load_robot
-from roboyard.sim import Camera, JointInfo, World
-from roboyard.sim.bodies import signature
-from roboyard.sim.probing import Bounds, LinkMass, find_bounds, find_overlaps, link_mass
+from roboyard.sim import Camera, JointInfo, LinkProperties, World, open_world
+from roboyard.sim.rows import Bounds
 
 _SUFFIXES = (".urdf", *MJCF)
 _TOLERANCE = 0.002
@@ -30,7 +29,7 @@ class LinkRow(NamedTuple):
     """Its index among the links; -1 is the base."""
     name: str
     """Its name."""
-    mass: LinkMass
+    mass: LinkProperties
     """Its mass and inertia."""
 
 
@@ -70,7 +69,7 @@ def inspect_robot(
     """
     is_bare = str(source).lower().endswith(_SUFFIXES)
     spec = _bare_spec(str(source), fixed_base) if is_bare else load_robot(source)
-    with World() as world:
+    with open_world() as world:
         ground = world.load_plane()
         if is_bare:
             bodies = load_bodies(world, spec)
@@ -85,7 +84,7 @@ def inspect_robot(
         joints = world.joints(body)
         driven = [joint for joint in joints if joint.name in actuated]
         links = _links(world, body, joints)
-        bounds = find_bounds(world, body)
+        bounds = world.bounds(body)
         warnings = (
             *_file_warnings(spec),
             *_mass_warnings(joints, links, bounds),
@@ -115,8 +114,8 @@ def _bare_spec(file: str, fixed_base: bool) -> RobotSpec:
 
 
 def _links(world: World, body: int, joints: tuple[JointInfo, ...]) -> tuple[LinkRow, ...]:
-    names = [(BASE, signature(world.client, body)[1]), *((j.index, j.link) for j in joints)]
-    return tuple(LinkRow(index, name, link_mass(world, body, index)) for index, name in names)
+    names = [(BASE, world.base_name(body)), *((j.index, j.link) for j in joints)]
+    return tuple(LinkRow(index, name, world.link_properties(body, index)) for index, name in names)
 
 
 def _file_warnings(spec: RobotSpec) -> list[str]:
@@ -188,9 +187,9 @@ def _pose_warnings(
     found = [
         f"links '{names[pair.link]}' and '{names[pair.other]}' overlap by "
         f"{pair.depth * 1000:.0f} mm at the initial pose, and fight where self_collision is on"
-        for pair in find_overlaps(world, body, body, _TOLERANCE)
+        for pair in world.overlaps(body, body, _TOLERANCE)
     ]
-    below = find_overlaps(world, body, ground, _TOLERANCE)
+    below = world.overlaps(body, ground, _TOLERANCE)
     is_fixed = spec.fixed_base or not links[0].mass.mass > 0
     below = [pair for pair in below if not (is_fixed and pair.link <= 0)]
     if below:

@@ -5,16 +5,17 @@ The engine's saved states leave out what motors were told. ``Motors`` remembers 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from operator import is_
-from typing import NamedTuple, TypeAlias
+from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
-from roboyard.sim.engine import pybullet
+from roboyard.sim.pybullet.engine import pybullet
+from roboyard.sim.world import Numbers
 
-Numbers: TypeAlias = "Sequence[float] | NDArray[np.floating]"
+LARGEST_FORCE = 1e6  # the engine takes no infinite one
 
 
 class MotorCommand(NamedTuple):
@@ -100,3 +101,21 @@ def send(client: int, command: MotorCommand) -> None:
         physicsClientId=client,
         **{name: value for name, value in arguments.items() if value is not None},
     )
+
+
+def torque_sender(client: int, body: int, joints: Sequence[int]) -> Callable[[list[float]], None]:
+    """Return a call that takes torques [N m] or forces [N] of ``joints`` for the next step."""
+    unused = [0.0] * len(joints)
+    send = partial(
+        pybullet.setJointMotorControlArray,
+        body,
+        tuple(joints),
+        pybullet.TORQUE_CONTROL,
+        unused,  # positions
+        unused,  # velocities
+    )
+
+    def set_torques(torques: list[float]) -> None:
+        send(torques, unused, unused, client)  # no gains either
+
+    return set_torques

@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
-from roboyard.sim.control import MotorCommand
-from roboyard.sim.dynamics import Changes
-from roboyard.sim.reading import JointReader
+from roboyard.sim.pybullet.control import MotorCommand
+from roboyard.sim.pybullet.dynamics import Changes
 from roboyard.sim.settings import Vector
-
-if TYPE_CHECKING:
-    from roboyard.sim.world import World
 
 
 class Settings(NamedTuple):
@@ -55,16 +51,3 @@ def describe_bodies(bodies: dict[int, list[str]]) -> str:
         for names in bodies.values()
     ]
     return ", ".join(parts) or "none"
-
-
-def read_motion(world: World) -> list[float]:
-    """Return positions and velocities of all bodies in one list, to tell states apart."""
-    numbers: list[float] = []
-    for body in world.bodies:
-        for vector in world.base(body):
-            numbers += vector
-        joints = [joint.index for joint in world.joints(body)]
-        if joints:
-            positions, velocities = JointReader(world, body, joints).read_plain()
-            numbers += (*positions, *velocities)
-    return numbers

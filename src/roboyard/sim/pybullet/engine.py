@@ -15,7 +15,6 @@ import tempfile
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
 logger = logging.getLogger(__name__)
 
@@ -91,11 +90,4 @@ EngineError: type[Exception] = pybullet.error
 """What PyBullet raises for everything."""
 
 
-def data_path() -> Path:
-    """Return the folder of the robot descriptions that come with PyBullet."""
-    import pybullet_data
-
-    return Path(pybullet_data.getDataPath())
-
-
-__all__ = ["Capture", "EngineError", "captured_output", "data_path", "pybullet"]
+__all__ = ["Capture", "EngineError", "captured_output", "pybullet"]

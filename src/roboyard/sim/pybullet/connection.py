@@ -8,7 +8,7 @@ import os
 import sys
 
 from roboyard.errors import SimulationError
-from roboyard.sim.engine import EngineError, captured_output, pybullet
+from roboyard.sim.pybullet.engine import EngineError, captured_output, pybullet
 from roboyard.sim.settings import WorldConfig
 
 

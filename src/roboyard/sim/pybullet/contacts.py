@@ -18,8 +18,8 @@ from typing import NamedTuple
 from xml.etree import ElementTree
 
 from roboyard.errors import SimulationError
-from roboyard.sim.engine import pybullet
-from roboyard.sim.snapshot import engine_state
+from roboyard.sim.pybullet.engine import pybullet
+from roboyard.sim.pybullet.saved_state import HEADER, HEADER_SIZE, chunks, engine_state
 
 
 class CollisionFilter(NamedTuple):
@@ -83,11 +83,6 @@ def has_compound_links(file: Path) -> bool:
     )
 
 
-# Where a saved state keeps what is wanted here: a header, then chunks of a code, a length,
-# the address of what was saved, two more numbers, and the content.
-_HEADER = b"BULLETd-v"  # double precision, 64 bits, little-endian
-_HEADER_SIZE = 12
-_CHUNK = struct.Struct("<4sIqii")
 _LINK = b"MBLC"
 _LINK_FIELDS = struct.Struct("<492x ii 4x q i 4x")  # group, mask, address of the body, link
 
@@ -105,8 +100,8 @@ def read_filters(client: int, bodies: Sequence[int]) -> tuple[CollisionFilter, .
         SimulationError: This build of the engine writes saved states of another form.
     """
     state = engine_state(client)
-    if not state.startswith(_HEADER):
-        raise _unknown_form(state[:_HEADER_SIZE].decode(errors="replace"))
+    if not state.startswith(HEADER):
+        raise _unknown_form(state[:HEADER_SIZE].decode(errors="replace"))
     numbers: dict[int, int] = {}
     filters = []
     for content in _links(state):
@@ -120,15 +115,11 @@ def read_filters(client: int, bodies: Sequence[int]) -> tuple[CollisionFilter, .
 
 def _links(state: bytes) -> Iterator[bytes]:
     """Return the records of links in a saved state."""
-    position = _HEADER_SIZE
-    while position + _CHUNK.size <= len(state):
-        code, size, *_ = _CHUNK.unpack_from(state, position)
-        position += _CHUNK.size
+    for code, start, size in chunks(state):
         if code == _LINK:
             if size != _LINK_FIELDS.size:
                 raise _unknown_form(f"links of {size} bytes")
-            yield state[position : position + size]
-        position += size
+            yield state[start : start + size]
 
 
 def _unknown_form(what: str) -> SimulationError:

@@ -6,8 +6,21 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 from roboyard.errors import RobotDescriptionError
-from roboyard.sim.engine import EngineError, captured_output, data_path, pybullet
-from roboyard.sim.settings import Quaternion, Vector
+from roboyard.sim.assets import data_path
+from roboyard.sim.descriptions import Placement, RobotDescription
+from roboyard.sim.pybullet.engine import EngineError, captured_output, pybullet
+
+SELF_COLLISION = {
+    "none": 0,
+    "all": pybullet.URDF_USE_SELF_COLLISION,
+    "exclude_parent": (
+        pybullet.URDF_USE_SELF_COLLISION | pybullet.URDF_USE_SELF_COLLISION_EXCLUDE_PARENT
+    ),
+    "exclude_all_parents": (
+        pybullet.URDF_USE_SELF_COLLISION | pybullet.URDF_USE_SELF_COLLISION_EXCLUDE_ALL_PARENTS
+    ),
+}
+"""Loading flags for how the links of a body touch each other."""
 
 
 def find_description(path: str | Path) -> Path:
@@ -28,29 +41,24 @@ def find_description(path: str | Path) -> Path:
     )
 
 
-def load_urdf(  # noqa: PLR0917
-    client: int,
-    file: Path,
-    position: Vector,
-    orientation: Quaternion,
-    fixed_base: bool,
-    scale: float,
-    flags: int,
-) -> int:
+def load_urdf(client: int, file: Path, description: RobotDescription, where: Placement) -> int:
     """Load a URDF file that exists; return the body's id.
 
     Raises:
         RobotDescriptionError: The file is not a URDF, or the engine refuses it.
     """
     check_urdf(file)
+    flags = SELF_COLLISION[description.self_collision]
+    if description.inertia == "file":
+        flags |= pybullet.URDF_USE_INERTIA_FROM_FILE
     with captured_output() as output:
         try:
             body: int = pybullet.loadURDF(
                 str(file),
-                position,
-                orientation,
-                useFixedBase=fixed_base,
-                globalScaling=scale,
+                where.position,
+                where.orientation,
+                useFixedBase=description.fixed_base,
+                globalScaling=description.scale,
                 flags=flags,
                 physicsClientId=client,
             )
