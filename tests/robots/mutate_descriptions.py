@@ -17,9 +17,9 @@ from hypothesis import HealthCheck, given, seed, settings
 from roboyard.errors import RobotDescriptionError
 from roboyard.robots.normalization import Normalization, normalize
 from roboyard.robots.readers.files import read_robots
-from roboyard.robots.writers.meshes import MeshStore
-from roboyard.robots.writers.mjcf import write_mjcf
-from roboyard.robots.writers.urdf import write_urdf
+from roboyard.sim.writers.meshes import MeshStore
+from roboyard.sim.writers.mjcf import write_mjcf
+from roboyard.sim.writers.urdf import write_urdf
 
 MOST_LINKS = 128
 DAMAGE = ["", "0", "-1", "nan", "inf", "1e400", "1e11", "1,5", "0 0", "0 0 0 0", "a", "ä", "\n",

@@ -7,18 +7,18 @@ import math
 from pathlib import Path
 
 import numpy as np
-import public_descriptions
 import pytest
 
+import public_descriptions
 from roboyard.errors import RobotDescriptionError
-from roboyard.robots.mechanics import (
+from roboyard.robots.normalization import normalize
+from roboyard.robots.readers.files import read_robot, read_robots
+from roboyard.sim.mechanics import (
     joined_inertial,
     link_poses,
     moved_inertial,
     whole_inertial,
 )
-from roboyard.robots.normalization import normalize
-from roboyard.robots.readers.files import read_robot, read_robots
 from roboyard.sim.model import Inertial, RobotModel
 
 TOLERANCE = 1e-4

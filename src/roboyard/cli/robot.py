@@ -94,7 +94,7 @@ def export(
     from roboyard.errors import ConfigError
     from roboyard.robots.export import export_robot
     from roboyard.robots.normalization import grouped
-    from roboyard.robots.writers.meshes import cache_folder
+    from roboyard.sim.writers.meshes import cache_folder
     from roboyard.storage.atomic import write_bytes
 
     if form not in ("urdf", "mjcf"):

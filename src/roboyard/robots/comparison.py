@@ -6,9 +6,9 @@ import math
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from roboyard.robots.mechanics import whole_inertial
 from roboyard.robots.normalization.joints import with_references_at_zero, with_unit_axes
 from roboyard.robots.tree import with_root
+from roboyard.sim.mechanics import whole_inertial
 from roboyard.sim.model import Inertial, Joint, JointKind, RobotModel
 
 TOLERANCE = 1e-4

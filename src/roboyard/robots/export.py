@@ -9,11 +9,11 @@ from typing import Literal, NamedTuple
 from roboyard.robots.normalization import Normalization, normalize
 from roboyard.robots.readers.files import read_robot
 from roboyard.robots.spec import find_asset, list_robots, load_robot
-from roboyard.robots.writers.meshes import MeshStore
-from roboyard.robots.writers.mjcf import write_mjcf
-from roboyard.robots.writers.urdf import write_urdf
 from roboyard.sim import data_path
 from roboyard.sim.model import Remark
+from roboyard.sim.writers.meshes import MeshStore
+from roboyard.sim.writers.mjcf import write_mjcf
+from roboyard.sim.writers.urdf import write_urdf
 
 Format = Literal["urdf", "mjcf"]
 

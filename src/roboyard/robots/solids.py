@@ -7,8 +7,8 @@ import math
 import numpy as np
 
 from roboyard.errors import RobotDescriptionError
-from roboyard.robots.mechanics import moved_inertial
-from roboyard.robots.readers.meshes import read_mesh
+from roboyard.sim.mechanics import moved_inertial
+from roboyard.sim.meshes import read_mesh
 from roboyard.sim.model import (
     Box,
     Capsule,

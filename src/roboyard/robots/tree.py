@@ -35,14 +35,6 @@ def with_root(model: RobotModel) -> RobotModel:
     return model.replace(root=roots[0])
 
 
-def children_of(model: RobotModel) -> dict[str, list[Joint]]:
-    """Return for each link the joints that hold others to it."""
-    found: dict[str, list[Joint]] = {link.name: [] for link in model.links}
-    for joint in model.joints:
-        found[joint.parent].append(joint)
-    return found
-
-
 def _check_names(model: RobotModel) -> None:
     if len(model.links) > MAX_LINKS:
         raise _wrong(model, f"it has {len(model.links)} links; at most {MAX_LINKS} are read.")

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from roboyard.errors import RobotDescriptionError
-from roboyard.robots.mechanics import link_poses
 from roboyard.robots.normalization import normalize
 from roboyard.robots.readers.files import read_robot
+from roboyard.sim.mechanics import link_poses
 
 INERTIAL = (
     "<inertial><mass>2</mass><inertia><ixx>1</ixx><iyy>1</iyy><izz>1</izz></inertia></inertial>"

@@ -7,12 +7,12 @@ import numpy as np
 import pytest
 
 from roboyard.errors import RobotDescriptionError
-from roboyard.robots.mechanics import link_poses, rotation_from_rpy, whole_inertial
 from roboyard.robots.normalization import Normalization, normalize
 from roboyard.robots.readers.files import read_robot
-from roboyard.robots.writers.meshes import MeshStore
-from roboyard.robots.writers.urdf import write_urdf
+from roboyard.sim.mechanics import link_poses, rotation_from_rpy, whole_inertial
 from roboyard.sim.model import JointKind, Mesh, RobotModel
+from roboyard.sim.writers.meshes import MeshStore
+from roboyard.sim.writers.urdf import write_urdf
 
 CASES = Path(__file__).parents[2] / "data" / "robots"
 

@@ -7,9 +7,9 @@ import dataclasses
 import numpy as np
 
 from roboyard.errors import RobotDescriptionError
-from roboyard.robots.mechanics import joined_inertial
 from roboyard.robots.normalization.options import Normalization
 from roboyard.robots.solids import DENSITY, shape_inertial
+from roboyard.sim.mechanics import joined_inertial
 from roboyard.sim.model import Floats, Inertial, Link, Remark, RobotModel
 
 SMALLEST_RATIO = 1e-4

@@ -9,7 +9,7 @@ import numpy as np
 
 from roboyard.errors import RobotDescriptionError
 from roboyard.registry import suggest
-from roboyard.robots.mechanics import joint_motion
+from roboyard.sim.mechanics import joint_motion
 from roboyard.sim.model import Floats, Joint, JointKind, Link, Mimic, Pose, Remark, RobotModel
 
 _SMALLEST_AXIS = 1e-6

@@ -8,9 +8,14 @@ from collections.abc import Iterable
 import numpy as np
 
 from roboyard.errors import RobotDescriptionError
-from roboyard.robots.mechanics import joined_inertial, joints_from_root, link_poses, moved_inertial
 from roboyard.robots.normalization.options import Normalization
-from roboyard.robots.tree import children_of
+from roboyard.sim.mechanics import (
+    children_of,
+    joined_inertial,
+    joints_from_root,
+    link_poses,
+    moved_inertial,
+)
 from roboyard.sim.model import Inertial, Joint, JointKind, Link, LinkShape, Pose, Remark, RobotModel
 
 _LENT = 1e-5

@@ -17,9 +17,9 @@ import numpy as np
 
 from roboyard.errors import RobotDescriptionError
 from roboyard.optional import require
-from roboyard.robots.mechanics import rotation_from_quaternion
 from roboyard.robots.readers import mujoco_arrays as arrays
 from roboyard.robots.readers.xml import Node, read_xml
+from roboyard.sim.mechanics import rotation_from_quaternion
 from roboyard.sim.model import (
     Box,
     Capsule,

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from roboyard.robots.mechanics import rotation_from_quaternion
+from roboyard.sim.mechanics import rotation_from_quaternion
 from roboyard.sim.model import Pose
 
 if TYPE_CHECKING:

@@ -13,10 +13,10 @@ import numpy as np
 
 from roboyard.errors import RobotDescriptionError
 from roboyard.registry import suggest
-from roboyard.robots.mechanics import rotation_from_rpy
 from roboyard.robots.readers.packages import MeshFinder
 from roboyard.robots.readers.values import Reading
 from roboyard.robots.readers.xml import Document, Node
+from roboyard.sim.mechanics import rotation_from_rpy
 from roboyard.sim.model import (
     IDENTITY,
     Box,

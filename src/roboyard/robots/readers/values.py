@@ -8,8 +8,8 @@ import re
 import numpy as np
 
 from roboyard.errors import RobotDescriptionError
-from roboyard.robots.mechanics import rotation_from_rpy
 from roboyard.robots.readers.xml import Node
+from roboyard.sim.mechanics import rotation_from_rpy
 from roboyard.sim.model import Floats, Pose, Remark
 
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?\Z")

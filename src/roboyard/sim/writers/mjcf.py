@@ -13,10 +13,7 @@ from xml.sax.saxutils import quoteattr
 
 import numpy as np
 
-from roboyard.robots.mechanics import quaternion_from_rotation
-from roboyard.robots.tree import children_of
-from roboyard.robots.writers.meshes import MeshStore
-from roboyard.robots.writers.urdf import principal_frame
+from roboyard.sim.mechanics import children_of, quaternion_from_rotation
 from roboyard.sim.model import (
     IDENTITY,
     Box,
@@ -35,6 +32,8 @@ from roboyard.sim.model import (
     RobotModel,
     Sphere,
 )
+from roboyard.sim.writers.meshes import MeshStore
+from roboyard.sim.writers.urdf import principal_frame
 
 _TYPES = {JointKind.REVOLUTE: "hinge", JointKind.PRISMATIC: "slide"}
 

@@ -15,9 +15,9 @@ import public_descriptions
 from roboyard.errors import RobotDescriptionError
 from roboyard.robots.normalization import Normalization, normalize
 from roboyard.robots.readers.files import read_robot
-from roboyard.robots.writers.meshes import MeshStore
-from roboyard.robots.writers.urdf import CanonicalUrdf, write_urdf
 from roboyard.sim.model import RobotModel
+from roboyard.sim.writers.meshes import MeshStore
+from roboyard.sim.writers.urdf import CanonicalUrdf, write_urdf
 
 STEP = 1e-6
 CHANGES_DYNAMICS = {"inertia-mended", "mass-lent", "massless", "joint-split", "floating-base"}

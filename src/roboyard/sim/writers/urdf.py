@@ -22,8 +22,7 @@ from xml.sax.saxutils import quoteattr
 import numpy as np
 
 from roboyard.errors import RobotDescriptionError
-from roboyard.robots.mechanics import rpy_from_rotation
-from roboyard.robots.writers.meshes import MeshStore
+from roboyard.sim.mechanics import rpy_from_rotation
 from roboyard.sim.model import (
     IDENTITY,
     Box,
@@ -42,6 +41,7 @@ from roboyard.sim.model import (
     RobotModel,
     Sphere,
 )
+from roboyard.sim.writers.meshes import MeshStore
 
 LONGEST_LINE = 8191
 """PyBullet cuts longer lines [characters]."""

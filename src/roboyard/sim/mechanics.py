@@ -102,6 +102,14 @@ def joints_from_root(model: RobotModel) -> list[Joint]:
     return found
 
 
+def children_of(model: RobotModel) -> dict[str, list[Joint]]:
+    """Return for each link the joints that hold others to it."""
+    found: dict[str, list[Joint]] = {link.name: [] for link in model.links}
+    for joint in model.joints:
+        found[joint.parent].append(joint)
+    return found
+
+
 def moved_inertial(inertial: Inertial, pose: Pose) -> Inertial:
     """Return an inertial, given in the frame at ``pose``, in the frame that holds it."""
     rotation = pose.rotation

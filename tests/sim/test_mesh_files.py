@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 
 from roboyard.errors import RobotDescriptionError
-from roboyard.robots.readers.meshes import read_mesh
 from roboyard.robots.solids import shape_inertial
-from roboyard.robots.writers.meshes import MeshStore
+from roboyard.sim.meshes import read_mesh
 from roboyard.sim.model import Box, Ellipsoid, LinkShape, Mesh
+from roboyard.sim.writers.meshes import MeshStore
 
-MESHES = Path(__file__).parents[2] / "data" / "robots" / "meshes"
+MESHES = Path(__file__).parents[1] / "data" / "robots" / "meshes"
 
 
 @pytest.mark.parametrize(

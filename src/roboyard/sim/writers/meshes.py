@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from roboyard.robots.readers.meshes import Triangles, mesh_content, parse_mesh
+from roboyard.sim.meshes import Triangles, mesh_content, parse_mesh
 from roboyard.sim.model import Ellipsoid, Floats, Mesh
 
 _VERSION = b"1"

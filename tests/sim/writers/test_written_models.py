@@ -7,7 +7,9 @@ import numpy as np
 import pybullet
 import pytest
 
-from roboyard.robots.mechanics import (
+from roboyard.robots.normalization import normalize
+from roboyard.robots.readers.files import read_robot
+from roboyard.sim.mechanics import (
     joined_inertial,
     joints_from_root,
     link_poses,
@@ -15,12 +17,10 @@ from roboyard.robots.mechanics import (
     rotation_from_quaternion,
     whole_inertial,
 )
-from roboyard.robots.normalization import normalize
-from roboyard.robots.readers.files import read_robot
-from roboyard.robots.writers.meshes import MeshStore
-from roboyard.robots.writers.mjcf import write_mjcf
-from roboyard.robots.writers.urdf import LONGEST_LINE, write_urdf
 from roboyard.sim.model import Floats, Inertial, Pose, RobotModel
+from roboyard.sim.writers.meshes import MeshStore
+from roboyard.sim.writers.mjcf import write_mjcf
+from roboyard.sim.writers.urdf import LONGEST_LINE, write_urdf
 
 CASES = Path(__file__).parents[2] / "data" / "robots"
 
