@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, NamedTuple
 
+from roboyard.sim.model import RobotModel
 from roboyard.sim.settings import Quaternion, Vector
 
 SelfCollision = Literal["none", "all", "exclude_parent", "exclude_all_parents"]
@@ -20,7 +21,7 @@ MJCF_SUFFIXES = (".xml", ".mjcf")
 
 @dataclass(frozen=True)
 class RobotDescription:
-    """A robot to load: today a file; a model that was read from one will stand beside it."""
+    """A robot to load: a model that was read from a file, or the file itself."""
 
     file: Path
     """URDF or MJCF file."""
@@ -32,11 +33,13 @@ class RobotDescription:
     """Where inertias come from (URDF only)."""
     self_collision: SelfCollision = "none"
     """Which of the robot's links touch each other."""
+    model: RobotModel | None = None
+    """What is loaded, normalised; without it the engine reads the file itself."""
 
     @property
     def is_mjcf(self) -> bool:
         """Whether the file is MJCF, which may describe several bodies and says where they are."""
-        return self.file.name.endswith(MJCF_SUFFIXES)
+        return self.model is None and self.file.name.endswith(MJCF_SUFFIXES)
 
 
 class Placement(NamedTuple):

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 
 from roboyard.sim.camera import Camera, Picture, View
 from roboyard.sim.pybullet.engine import pybullet
+from roboyard.sim.pybullet.frames import BaseFrame
 from roboyard.sim.settings import Quaternion, Vector
 
 _NEAR, _FAR = 0.02, 20.0
@@ -28,15 +30,21 @@ def take_picture(client: int, camera: Camera, *, window: bool) -> Picture:
     return _picture((width, height, colors, depth, segmentation), camera.near, camera.far)
 
 
-def take_view(client: int, view: View, carrier: tuple[int, int] | None = None) -> Picture:
+def take_view(
+    client: int,
+    view: View,
+    carrier: tuple[int, int] | None = None,
+    frames: Mapping[int, BaseFrame] | None = None,
+) -> Picture:
     """Return what a camera sees; up is up in the world, or on the link that carries it.
 
     Args:
         client: The engine's client.
         view: The camera.
         carrier: Body and link in whose frame the view is told; -1 is the base.
+        frames: Frames of bases whose links' frames are known, by body.
     """
-    matrix = _view_matrix(client, view, carrier)
+    matrix = _view_matrix(client, view, carrier, frames or {})
     projection = pybullet.computeProjectionMatrixFOV(
         view.field_of_view, view.width / view.height, _NEAR, _FAR
     )
@@ -63,20 +71,25 @@ def _picture(image: tuple[Any, ...], nearest: float, farthest: float) -> Picture
     )
 
 
-def _view_matrix(client: int, view: View, carrier: tuple[int, int] | None) -> list[float]:
+def _view_matrix(
+    client: int, view: View, carrier: tuple[int, int] | None, frames: Mapping[int, BaseFrame]
+) -> list[float]:
     eye, target, up = view.position, view.target, (0.0, 0.0, 1.0)
     if carrier is not None:
-        position, orientation = _pose(client, *carrier)
+        position, orientation = _pose(client, *carrier, frames)
         eye, target = (_placed(position, orientation, point) for point in (eye, target))
         up = _placed((0.0, 0.0, 0.0), orientation, up)
     matrix: list[float] = pybullet.computeViewMatrix(eye, target, up)
     return matrix
 
 
-def _pose(client: int, body: int, link: int) -> tuple[Vector, Quaternion]:
+def _pose(
+    client: int, body: int, link: int, frames: Mapping[int, BaseFrame]
+) -> tuple[Vector, Quaternion]:
     if link < 0:
         position, orientation = pybullet.getBasePositionAndOrientation(body, client)
-        return position, orientation
+        frame = frames.get(body)
+        return frame.link_pose(position, orientation) if frame else (position, orientation)
     state = pybullet.getLinkState(body, link, physicsClientId=client)
     return state[4], state[5]
 

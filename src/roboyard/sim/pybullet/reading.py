@@ -18,6 +18,7 @@ from roboyard.sim.dynamics import LinkProperties
 from roboyard.sim.pybullet.bodies import read_base, read_joints
 from roboyard.sim.pybullet.camera import take_picture, take_view
 from roboyard.sim.pybullet.engine import EngineError, pybullet
+from roboyard.sim.pybullet.frames import BaseFrame
 from roboyard.sim.pybullet.probing import find_bounds, find_overlaps
 from roboyard.sim.pybullet.rays import cast_rays
 from roboyard.sim.rows import Bounds, ContactRow, Floats, JointColumns, LinkRow, Overlap, RayHits
@@ -35,6 +36,8 @@ class ReadableWorld(World):
 
     client: int = NO_CLIENT
     """The engine's id of this world's client; -1 once closed."""
+    base_frames: dict[int, BaseFrame]
+    """Frames of the bases that were loaded from models; of others the engine's own is told."""
 
     @property
     def is_closed(self) -> bool:
@@ -83,9 +86,11 @@ class ReadableWorld(World):
     def base(self, body: int) -> BaseState:
         """Return pose and velocity of the base of ``body``."""
         try:
-            return read_base(self.client, body)
+            state = read_base(self.client, body)
         except EngineError as error:
             raise self.failure(f"the base of body {body} cannot be read", error) from error
+        frame = self.base_frames.get(body)
+        return state if frame is None else frame.state(state)
 
     def link_properties(self, body: int, link: int) -> LinkProperties:
         """Return the present properties of a link."""
@@ -116,7 +121,7 @@ class ReadableWorld(World):
     def take_view(self, view: View, carrier: tuple[int, int] | None = None) -> Picture:
         """Return what a camera at a place, or on a link, sees."""
         with self._engine("no picture can be taken") as client:
-            return take_view(client, view, carrier)
+            return take_view(client, view, carrier, self.base_frames)
 
     # Bound calls.
 
@@ -152,12 +157,19 @@ class ReadableWorld(World):
     def pose_reader(self, body: int) -> Callable[[], tuple[Vector, Quaternion]]:
         """Return a call that reads the pose of the base of ``body``."""
         call = partial(pybullet.getBasePositionAndOrientation, body, self.client)
-        return self._bound(call, f"the base of body {body}")
+        read = self._bound(call, f"the base of body {body}")
+        frame = self.base_frames.get(body)
+        return read if frame is None else lambda: frame.link_pose(*read())
 
     def velocity_reader(self, body: int) -> Callable[[], tuple[Vector, Vector]]:
         """Return a call that reads the velocities of the base of ``body``."""
         call = partial(pybullet.getBaseVelocity, body, self.client)
-        return self._bound(call, f"the base of body {body}")
+        read = self._bound(call, f"the base of body {body}")
+        frame = self.base_frames.get(body)
+        if frame is None:
+            return read
+        turn = partial(pybullet.getBasePositionAndOrientation, body, self.client)
+        return lambda: frame.link_velocity(turn()[1], *read())
 
     def contact_reader(
         self, body: int, other: int | None = None

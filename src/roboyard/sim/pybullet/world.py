@@ -12,6 +12,7 @@ from roboyard.sim.assets import data_path
 from roboyard.sim.bodies import BaseState
 from roboyard.sim.descriptions import Placement, RobotDescription
 from roboyard.sim.dynamics import Dynamics
+from roboyard.sim.model import RobotModel
 from roboyard.sim.pybullet.bodies import signature
 from roboyard.sim.pybullet.connection import connect
 from roboyard.sim.pybullet.contacts import ContactMemory
@@ -20,6 +21,7 @@ from roboyard.sim.pybullet.dynamics import DynamicsLog
 from roboyard.sim.pybullet.engine import EngineError, pybullet
 from roboyard.sim.pybullet.ground import load_stadium, load_terrain
 from roboyard.sim.pybullet.loading import SELF_COLLISION, find_description, load_mjcf, load_urdf
+from roboyard.sim.pybullet.models import canonical_file, couple_mimics, load_model
 from roboyard.sim.pybullet.reading import NO_CLIENT, ReadableWorld
 from roboyard.sim.pybullet.saved_state import engine_state, restore_engine_state
 from roboyard.sim.pybullet.shapes import add_shape
@@ -49,6 +51,7 @@ class PyBulletWorld(ReadableWorld):
         self._signatures: dict[int, list[str]] = {}
         self._saves: dict[int, Settings] = {}
         self._contacts = ContactMemory()
+        self.base_frames = {}
         self.client = connect(self.config)
         self.set_gravity(self.config.gravity)
 
@@ -110,6 +113,8 @@ class PyBulletWorld(ReadableWorld):
         self, description: RobotDescription, placement: Placement | None = None
     ) -> tuple[int, ...]:
         """Load the bodies of a description."""
+        if description.model is not None:
+            return (self._load_model(description, description.model, placement or Placement()),)
         path = description.file
         with self._engine(f"'{path}' cannot be loaded") as client:
             file = find_description(path)
@@ -121,6 +126,23 @@ class PyBulletWorld(ReadableWorld):
             for body in bodies:
                 self._adopt(body)
             return bodies
+
+    def _load_model(
+        self, description: RobotDescription, model: RobotModel, where: Placement
+    ) -> int:
+        with (
+            self._engine(f"'{description.file}' cannot be loaded") as client,
+            canonical_file(model) as (file, base),
+        ):
+            body, frame = load_model(client, file, base, description, where)
+            self._contacts.expect(file)
+            self._adopt(body)
+            self.base_frames[body] = frame
+            for joint in self.joints(body):
+                if joint.is_movable and joint.friction > 0:
+                    self.set_joint_friction(body, joint.index, joint.friction)
+            couple_mimics(client, body, model)
+        return body
 
     def _adopt(self, body: int) -> None:
         self._signatures[body] = signature(self.client, body)
@@ -223,6 +245,9 @@ class PyBulletWorld(ReadableWorld):
 
     def set_base(self, body: int, state: BaseState) -> None:
         """Put the base of ``body`` at a pose with a velocity."""
+        frame = self.base_frames.get(body)
+        if frame is not None:
+            state = frame.inertial_state(state)
         with self._engine(f"the base of body {body} cannot be set") as client:
             pybullet.resetBasePositionAndOrientation(
                 body, state.position, state.orientation, client
