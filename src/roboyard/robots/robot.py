@@ -12,10 +12,12 @@ from roboyard.errors import RobotDescriptionError
 from roboyard.robots.actuators import Actuator
 from roboyard.robots.description import check_description
 from roboyard.robots.effectors import ACTUATORS
+from roboyard.robots.loading import load_model
 from roboyard.robots.matching import match_names, per_joint, shown
 from roboyard.robots.spec import find_asset
 from roboyard.sim import BaseState, Dynamics, Placement, RobotDescription, World
 from roboyard.sim.descriptions import MJCF_SUFFIXES as MJCF
+from roboyard.sim.descriptions import InertiaSource
 from roboyard.sim.rotations import quaternion
 from roboyard.sim.rows import BASE
 
@@ -183,8 +185,8 @@ class Robot:
                     self.world.set_joint_friction(self.body, index, joint.friction)
 
     def _place(self) -> None:
-        is_urdf = not self.spec.file.endswith(MJCF)
-        if not is_urdf and (self.spec.position or self.spec.rotation):
+        is_placed = not (self.spec.compat and self.spec.file.endswith(MJCF))
+        if not is_placed and (self.spec.position or self.spec.rotation):
             base = self.world.base(self.body)
             turned = quaternion(self.spec.rotation) if self.spec.rotation else base.orientation
             position = self.spec.position or base.position
@@ -215,10 +217,11 @@ def load_bodies(world: World, spec: RobotSpec) -> tuple[int, ...]:
         RobotDescriptionError: The file is missing or wrong; the message names the place.
     """
     file = find_asset(spec.file)
+    if not spec.compat:
+        return (load_model(world, spec, file),)
     check_description(file)
-    described = RobotDescription(
-        file, spec.fixed_base, spec.scale, spec.inertia, spec.self_collision
-    )
+    inertia: InertiaSource = "shapes" if spec.inertia == "shapes" else "file"
+    described = RobotDescription(file, spec.fixed_base, spec.scale, inertia, spec.self_collision)
     origin = (0.0, 0.0, 0.0)
     place = Placement(spec.position or origin, quaternion(spec.rotation or origin))
     return world.load_robot(described, place)

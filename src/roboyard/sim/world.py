@@ -11,7 +11,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, ClassVar, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -101,6 +101,9 @@ class World(ABC):
         """Give everything back to the system; closing twice does no harm."""
 
     # Loading.
+
+    max_links: ClassVar[int | None] = None
+    """Most links of a body that the engine takes, the base included; None if it takes any."""
 
     @abstractmethod
     def load_robot(

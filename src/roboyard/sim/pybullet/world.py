@@ -21,7 +21,7 @@ from roboyard.sim.pybullet.dynamics import DynamicsLog
 from roboyard.sim.pybullet.engine import EngineError, pybullet
 from roboyard.sim.pybullet.ground import load_stadium, load_terrain
 from roboyard.sim.pybullet.loading import SELF_COLLISION, find_description, load_mjcf, load_urdf
-from roboyard.sim.pybullet.models import canonical_file, couple_mimics, load_model
+from roboyard.sim.pybullet.models import MAX_LINKS, canonical_file, couple_mimics, load_model
 from roboyard.sim.pybullet.reading import NO_CLIENT, ReadableWorld
 from roboyard.sim.pybullet.saved_state import engine_state, restore_engine_state
 from roboyard.sim.pybullet.shapes import add_shape
@@ -37,6 +37,8 @@ _UPRIGHT: Quaternion = (0.0, 0.0, 0.0, 1.0)
 
 class PyBulletWorld(ReadableWorld):
     """A physics client of PyBullet."""
+
+    max_links = MAX_LINKS
 
     def __init__(self, config: WorldConfig | None = None) -> None:
         """Open the world.
