@@ -10,12 +10,14 @@ from numpy.typing import NDArray
 
 from roboyard.config.robots import ActuatorConfig, RobotSpec
 from roboyard.robots import description
+from roboyard.robots.loading import simulated_model
+from roboyard.robots.normalization import grouped
 from roboyard.robots.robot import BASE, MJCF, Robot, choose_body, load_bodies
 from roboyard.robots.spec import find_asset, load_robot
 from roboyard.sim import Camera, JointInfo, LinkProperties, World, open_world
 from roboyard.sim.rows import Bounds
 
-_SUFFIXES = (".urdf", *MJCF)
+_SUFFIXES = (".urdf", ".xacro", ".sdf", *MJCF)
 _TOLERANCE = 0.002
 """Overlap that does not count [m]; about the collision margin of meshes."""
 _SLACK = 1e-6
@@ -86,7 +88,7 @@ def inspect_robot(
         links = _links(world, body, joints)
         bounds = world.bounds(body)
         warnings = (
-            *_file_warnings(spec),
+            *_file_warnings(world, spec),
             *_mass_warnings(joints, links, bounds),
             *_limit_warnings(spec, driven, is_bare),
             *_start_warnings(driven, actuated),
@@ -118,8 +120,10 @@ def _links(world: World, body: int, joints: tuple[JointInfo, ...]) -> tuple[Link
     return tuple(LinkRow(index, name, world.link_properties(body, index)) for index, name in names)
 
 
-def _file_warnings(spec: RobotSpec) -> list[str]:
+def _file_warnings(world: World, spec: RobotSpec) -> list[str]:
     file = find_asset(spec.file)
+    if not spec.compat:
+        return grouped(simulated_model(spec, file, world.max_links).remarks)
     inertias = description.inertia_faults(file) if spec.inertia == "file" else []
     return [*description.words_for_numbers(file), *inertias]
 

@@ -89,7 +89,7 @@ def test_one_of_several_robots_is_chosen_by_name() -> None:
     assert read_robot(file).root == "torso"
     assert "other-robots" in {remark.code for remark in read_robot(file).remarks}
     assert read_robot(file, body="cube").root == "cube"
-    with pytest.raises(RobotDescriptionError, match=r"no robot has a link 'cub'.*'cube'"):
+    with pytest.raises(RobotDescriptionError, match=r"no body has a link 'cub'.*'cube'"):
         read_robot(file, body="cub")
 
 

@@ -73,8 +73,8 @@ def _with_link(robots: tuple[RobotModel, ...], body: str, file: Path) -> RobotMo
             return robot
     names = [link.name for robot in robots for link in robot.links]
     raise RobotDescriptionError(
-        f"robot description '{file}': no robot has a link '{body}'.{suggest(body, names)} Links: "
-        f"{_listed(names)}."
+        f"robot description '{file}': body: no body has a link '{body}'.{suggest(body, names)} "
+        f"Links: {_listed(names)}."
     )
 
 

@@ -39,7 +39,8 @@ class MeshFinder:
         if scheme in ("package", "model"):
             package = rest.lstrip("/").partition("/")[0]
             return (
-                f"is in no folder of package '{package}'. Give its folder in robot.packages: "
+                f"does not exist in a folder of package '{package}', nor in a folder above."
+                f"{_nearest(rest, description)} Give the package's folder in robot.packages: "
                 f"{{{package}: DIR}}, or set ROS_PACKAGE_PATH."
             )
         if scheme not in ("", "file"):
@@ -76,6 +77,13 @@ class MeshFinder:
                 yield root
         for root in _search_path("AMENT_PREFIX_PATH"):
             yield root / "share" / package
+
+
+def _nearest(name: str, description: Path) -> str:
+    """Return a hint at a file of a similar name, in the folder that would be the package's."""
+    folder = Path(name.lstrip("/")).parent
+    found = [n for above in description.parents[:3] for n in _names(above / folder)]
+    return suggest(Path(name).name, [*found, *_names(description.parent)])
 
 
 def _search_path(variable: str) -> list[Path]:

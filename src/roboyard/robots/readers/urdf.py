@@ -295,6 +295,16 @@ class _UrdfReader:
                                 "<limit> has neither lower nor upper")  # fmt: skip
             return -math.inf, math.inf
         lower, upper = (0.0 if value is None else value for value in bounds)
+        endless = [name for name, b in (("lower", lower), ("upper", upper)) if math.isinf(b)]
+        if len(endless) == 2 and lower < upper:
+            self.reading.remark("limit-missing", node, where, "it has no position limits",
+                                "they are endless in the file")  # fmt: skip
+            return lower, upper
+        if endless:
+            raise self.reading.refuse(
+                node, where, f"{endless[0]} of <limit> is '{node.get(endless[0])}', but must hold "
+                "finite numbers, or both be endless."
+            )  # fmt: skip
         if lower > upper:
             raise self.reading.refuse(
                 node, where, f"its limits are reversed: lower is {lower:g}, upper is {upper:g}. "

@@ -84,16 +84,17 @@ class Reading:
     def _no_numbers(self, node: Node, name: str, count: int, where: str) -> RobotDescriptionError:
         text = node.attributes[name].strip()
         needed = "one number" if count == 1 else f"{count} numbers divided by spaces"
+        verb = "be"
+        if any(_INFINITE.match(w) or w.lower().strip("+-") == "nan" for w in text.split()):
+            verb, needed = "hold", "finite numbers"
         if "${" in text or "$(" in text:
             hint = " It is xacro that was not expanded: give the .xacro file, or expand it first."
-        elif any(_INFINITE.match(w) or w.lower().strip("+-") == "nan" for w in text.split()):
-            hint = " It must hold finite numbers."
         elif "," in text:
             hint = " Decimals have a point, not a comma."
         else:
             hint = ""
         return self.refuse(
-            node, where, f"{name} of <{node.tag}> is '{text[:60]}', but must be {needed}.{hint}"
+            node, where, f"{name} of <{node.tag}> is '{text[:60]}', but must {verb} {needed}.{hint}"
         )
 
     def number(self, node: Node, name: str, where: str, default: float | None = None) -> float:
