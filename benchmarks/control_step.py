@@ -122,7 +122,7 @@ def stepped(env, actions, clock):
 
 def physics(env, actions, clock):
     """Return the time inside stepSimulation in the same steps [s]."""
-    from roboyard.sim import world as world_module
+    from roboyard.sim.pybullet import world as world_module
 
     engine, kept = TimedEngine(clock), world_module.pybullet
     world_module.pybullet = engine
