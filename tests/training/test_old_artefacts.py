@@ -11,9 +11,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from typer.testing import CliRunner
 
+from roboyard.cli.app import app
 from roboyard.policies import load_policy
-from roboyard.training import Trainer
 
 DATA = Path(__file__).parent.parent / "data"
 
@@ -31,7 +32,9 @@ def test_an_old_run_goes_on_from_its_checkpoint(
     old_run: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(old_run.parent.parent.parent)
-    Trainer.resume(old_run, overrides={"train.total_steps": 128}).train()
+    arguments = ["train", str(old_run), "--resume", "--quiet", "--set", "train.total_steps=128"]
+    result = CliRunner().invoke(app, arguments)
+    assert result.exit_code == 0, result.output
     status = json.loads((old_run / "status.json").read_text())
     assert (status["state"], status["step"]) == ("finished", 128)
 
