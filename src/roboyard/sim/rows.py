@@ -5,7 +5,7 @@ Hot readings are plain tuples, which engines make at the least cost; their colum
 
 from __future__ import annotations
 
-from typing import NamedTuple, TypeAlias
+from typing import Final, NamedTuple, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,7 +15,7 @@ from roboyard.sim.settings import Quaternion, Vector
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
 
-BASE = -1
+BASE: Final = -1
 """Number of a body's base among its links."""
 
 JointColumns: TypeAlias = tuple[list[float], list[float], list[float]]
@@ -26,32 +26,32 @@ LinkRow: TypeAlias = tuple[
     Vector, Quaternion, Vector, Quaternion, Vector, Quaternion, Vector, Vector
 ]
 """One link in the world's frame; see the columns. Rows read without velocities end before them."""
-CENTER = 0
+CENTER: Final = 0
 """Column of a ``LinkRow``: centre of mass [m]."""
-ORIENTATION = 1
+ORIENTATION: Final = 1
 """Column of a ``LinkRow``: orientation of the inertial frame (x, y, z, w)."""
-FRAME_POSITION = 4
+FRAME_POSITION: Final = 4
 """Column of a ``LinkRow``: origin of the link's frame [m]."""
-FRAME_ORIENTATION = 5
+FRAME_ORIENTATION: Final = 5
 """Column of a ``LinkRow``: orientation of the link's frame (x, y, z, w)."""
-VELOCITY = 6
+VELOCITY: Final = 6
 """Column of a ``LinkRow``: velocity of the centre of mass [m/s]."""
-ANGULAR_VELOCITY = 7
+ANGULAR_VELOCITY: Final = 7
 """Column of a ``LinkRow``: angular velocity [rad/s]."""
 
 ContactRow: TypeAlias = tuple[
     int, int, int, int, int, Vector, Vector, Vector, float, float, float, Vector, float, Vector
 ]
 """One contact point. The asked body is the first; one of a body with itself is told once."""
-OTHER_BODY = 2
+OTHER_BODY: Final = 2
 """Column of a ``ContactRow``: the other body."""
-LINK = 3
+LINK: Final = 3
 """Column of a ``ContactRow``: link of the asked body, -1 for the base."""
-OTHER_LINK = 4
+OTHER_LINK: Final = 4
 """Column of a ``ContactRow``: link of the other body, -1 for the base."""
-DEPTH_NEGATED = 8
+DISTANCE: Final = 8
 """Column of a ``ContactRow``: distance [m], negative where the bodies overlap."""
-NORMAL_FORCE = 9
+NORMAL_FORCE: Final = 9
 """Column of a ``ContactRow``: normal force [N]."""
 
 

@@ -9,7 +9,7 @@ from roboyard.sim.pybullet.dynamics import Changes
 from roboyard.sim.settings import Vector
 
 
-class Settings(NamedTuple):
+class SavedSettings(NamedTuple):
     """What was set through a world and the engine's saved states leave out."""
 
     motors: dict[tuple[int, tuple[int, ...]], MotorCommand]
@@ -28,7 +28,7 @@ class Settings(NamedTuple):
         }
 
     @classmethod
-    def from_record(cls, record: dict[str, Any]) -> Settings:
+    def from_record(cls, record: dict[str, Any]) -> SavedSettings:
         """Return what :meth:`to_record` made the record from."""
         commands = [_command(row) for row in record["motors"]]
         x, y, z = record["gravity"]

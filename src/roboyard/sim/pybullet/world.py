@@ -25,7 +25,7 @@ from roboyard.sim.pybullet.models import MAX_LINKS, canonical_file, couple_mimic
 from roboyard.sim.pybullet.reading import NO_CLIENT, ReadableWorld
 from roboyard.sim.pybullet.saved_state import engine_state, restore_engine_state
 from roboyard.sim.pybullet.shapes import add_shape
-from roboyard.sim.pybullet.state import Settings, describe_bodies
+from roboyard.sim.pybullet.state import SavedSettings, describe_bodies
 from roboyard.sim.settings import Quaternion, Vector, WorldConfig
 from roboyard.sim.shapes import Shape
 from roboyard.sim.snapshot import pack, unpack
@@ -51,7 +51,7 @@ class PyBulletWorld(ReadableWorld):
         self._motors = Motors()
         self._dynamics = DynamicsLog()
         self._signatures: dict[int, list[str]] = {}
-        self._saves: dict[int, Settings] = {}
+        self._saves: dict[int, SavedSettings] = {}
         self._contacts = ContactMemory()
         self.base_frames = {}
         self.client = connect(self.config)
@@ -291,10 +291,10 @@ class PyBulletWorld(ReadableWorld):
             if self._saves.pop(number, None) is not None:
                 pybullet.removeState(number, physicsClientId=client)
 
-    def _settings(self) -> Settings:
-        return Settings(dict(self._motors.commands), self._dynamics.changes, self._gravity)
+    def _settings(self) -> SavedSettings:
+        return SavedSettings(dict(self._motors.commands), self._dynamics.changes, self._gravity)
 
-    def _restore_settings(self, saved: Settings) -> None:
+    def _restore_settings(self, saved: SavedSettings) -> None:
         if saved.gravity != self._gravity:
             self.set_gravity(saved.gravity)
         self._dynamics.restore(self.client, saved.dynamics)
@@ -322,5 +322,5 @@ class PyBulletWorld(ReadableWorld):
                 "order."
             )
         with self._engine("the snapshot cannot be restored") as client:
-            self._restore_settings(Settings.from_record(state))
+            self._restore_settings(SavedSettings.from_record(state))
             restore_engine_state(client, state["engine"])
