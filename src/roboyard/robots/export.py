@@ -18,7 +18,7 @@ from roboyard.sim.writers.urdf import write_urdf
 Format = Literal["urdf", "mjcf"]
 
 
-class Exported(NamedTuple):
+class ExportedRobot(NamedTuple):
     """A description that was written."""
 
     text: str
@@ -34,7 +34,7 @@ def export_robot(
     body: str | None = None,
     packages: Mapping[str, str] | None = None,
     options: Normalization | None = None,
-) -> Exported:
+) -> ExportedRobot:
     """Return the robot that is simulated as URDF or MJCF.
 
     Args:
@@ -53,9 +53,9 @@ def export_robot(
     model = normalize(read_robot(file, packages, body, (data_path(),)), options)
     store = MeshStore(meshes)
     if form == "mjcf":
-        return Exported(write_mjcf(model, store), model.remarks)
+        return ExportedRobot(write_mjcf(model, store), model.remarks)
     written = write_urdf(model, store)
-    return Exported(written.text, (*model.remarks, *written.remarks))
+    return ExportedRobot(written.text, (*model.remarks, *written.remarks))
 
 
 def description_of(robot: str) -> Path:

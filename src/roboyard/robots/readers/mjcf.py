@@ -18,7 +18,7 @@ import numpy as np
 from roboyard.errors import RobotDescriptionError
 from roboyard.optional import require
 from roboyard.robots.readers import mujoco_arrays as arrays
-from roboyard.robots.readers.xml import Node, read_xml
+from roboyard.robots.readers.xml import XmlNode, read_xml
 from roboyard.sim.mechanics import rotation_from_quaternion
 from roboyard.sim.model import (
     Box,
@@ -103,7 +103,7 @@ def _parsed(engine: ModuleType, file: Path) -> tuple[mujoco.MjSpec, mujoco.MjMod
 
 
 def robots_of(
-    spec: mujoco.MjSpec, model: mujoco.MjModel, file: Path, root: Node
+    spec: mujoco.MjSpec, model: mujoco.MjModel, file: Path, root: XmlNode
 ) -> tuple[RobotModel, ...]:
     """Return the robots of a compiled MJCF model.
 
@@ -120,7 +120,9 @@ def robots_of(
 
 
 class _MjcfReader:
-    def __init__(self, spec: mujoco.MjSpec, model: mujoco.MjModel, file: Path, root: Node) -> None:
+    def __init__(
+        self, spec: mujoco.MjSpec, model: mujoco.MjModel, file: Path, root: XmlNode
+    ) -> None:
         self.spec, self.compiled, self.file = spec, model, file
         self.title = root.get("model") or file.stem
         self.bodies = [model.body(i).name or f"body{i}" for i in range(model.nbody)]

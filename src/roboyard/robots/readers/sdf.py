@@ -15,7 +15,7 @@ from roboyard.errors import RobotDescriptionError
 from roboyard.registry import suggest
 from roboyard.robots.readers.packages import MeshFinder
 from roboyard.robots.readers.values import Reading
-from roboyard.robots.readers.xml import Document, Node
+from roboyard.robots.readers.xml import Document, XmlNode
 from roboyard.sim.mechanics import rotation_from_rpy
 from roboyard.sim.model import (
     IDENTITY,
@@ -64,7 +64,7 @@ def read_sdf(document: Document, file: Path, meshes: MeshFinder) -> tuple[RobotM
 
 
 class _ModelReader:
-    def __init__(self, document: Document, node: Node, file: Path, meshes: MeshFinder) -> None:
+    def __init__(self, document: Document, node: XmlNode, file: Path, meshes: MeshFinder) -> None:
         self.node, self.file, self.meshes = node, file, meshes
         self.reading = Reading(str(file), document.remarks)
         self.frames = {
@@ -101,7 +101,7 @@ class _ModelReader:
             file=str(self.file),
         )
 
-    def own_pose(self, node: Node, where: str) -> Pose:
+    def own_pose(self, node: XmlNode, where: str) -> Pose:
         """Return the pose in ``<pose>``, in whatever frame it is given."""
         pose = node.find("pose")
         if pose is None or not pose.text.strip():
@@ -128,7 +128,7 @@ class _ModelReader:
         self.poses[name] = found
         return found
 
-    def link(self, node: Node) -> Link:
+    def link(self, node: XmlNode) -> Link:
         name = self.reading.name(node, "link")
         where = f"link '{name}'"
         inertial = node.find("inertial")
@@ -143,7 +143,7 @@ class _ModelReader:
             source=node.source,
         )
 
-    def inertial(self, node: Node | None, where: str) -> Inertial:
+    def inertial(self, node: XmlNode | None, where: str) -> Inertial:
         if node is None:
             return Inertial(1.0, np.zeros(3), np.eye(3))
         pose = self.own_pose(node, where)
@@ -161,7 +161,7 @@ class _ModelReader:
         matrix = np.array([[xx, xy, xz], [xy, yy, yz], [xz, yz, zz]])
         return Inertial(mass, pose.position, pose.rotation @ matrix @ pose.rotation.T)
 
-    def shapes(self, link: Node, use: str, where: str) -> tuple[LinkShape, ...]:
+    def shapes(self, link: XmlNode, use: str, where: str) -> tuple[LinkShape, ...]:
         found = []
         for node in link.findall(use):
             geometry = node.find("geometry")
@@ -182,7 +182,7 @@ class _ModelReader:
                 found.append(LinkShape(made, here, node.get("name"), source=node.source))
         return tuple(found)
 
-    def geometry(self, node: Node, use: str, where: str) -> Geometry | None:
+    def geometry(self, node: XmlNode, use: str, where: str) -> Geometry | None:
         match node.tag:
             case "box":
                 x, y, z = self.numbers(self.child(node, "size", where), 3, where)
@@ -216,7 +216,7 @@ class _ModelReader:
             return None
         return made
 
-    def mesh(self, node: Node, use: str, where: str) -> Mesh | None:
+    def mesh(self, node: XmlNode, use: str, where: str) -> Mesh | None:
         name = _text(self.child(node, "uri", where))
         scale = node.find("scale")
         x, y, z = self.numbers(scale, 3, where) if scale is not None else (1.0, 1.0, 1.0)
@@ -230,7 +230,7 @@ class _ModelReader:
                             why.rstrip("."))  # fmt: skip
         return None
 
-    def joint(self, node: Node) -> Joint:
+    def joint(self, node: XmlNode) -> Joint:
         reading = self.reading
         name = reading.name(node, "joint")
         where = f"joint '{name}'"
@@ -268,7 +268,7 @@ class _ModelReader:
             source=node.source,
         )
 
-    def axis(self, node: Node, child: Pose, joint: Pose, where: str) -> Floats:
+    def axis(self, node: XmlNode, child: Pose, joint: Pose, where: str) -> Floats:
         """Return the axis in the child's frame."""
         xyz = node.find("xyz")
         given = (
@@ -282,7 +282,7 @@ class _ModelReader:
         turned: Floats = child.rotation.T @ frame.rotation @ given
         return turned
 
-    def limits(self, axis: Node | None, where: str) -> tuple[float, float, float, float]:
+    def limits(self, axis: XmlNode | None, where: str) -> tuple[float, float, float, float]:
         limit = axis.find("limit") if axis is not None else None
         if limit is None:
             return -math.inf, math.inf, math.inf, math.inf
@@ -297,7 +297,7 @@ class _ModelReader:
             effort = math.inf
         return lower, upper, effort, velocity if velocity > 0 else math.inf
 
-    def bound(self, node: Node, tag: str, where: str, default: float) -> float:
+    def bound(self, node: XmlNode, tag: str, where: str, default: float) -> float:
         child = node.find(tag)
         if child is None:
             return default
@@ -305,7 +305,7 @@ class _ModelReader:
         found = self.reading.limit(child, tag, where)
         return default if found is None else found
 
-    def dynamics(self, axis: Node | None, where: str) -> tuple[float, float, float, float]:
+    def dynamics(self, axis: XmlNode | None, where: str) -> tuple[float, float, float, float]:
         node = axis.find("dynamics") if axis is not None else None
         if node is None:
             return 0.0, 0.0, 0.0, 0.0
@@ -322,19 +322,19 @@ class _ModelReader:
             for link in self.node.findall("link") for sensor in link.findall("sensor")
         )  # fmt: skip
 
-    def child(self, node: Node, tag: str, where: str) -> Node:
+    def child(self, node: XmlNode, tag: str, where: str) -> XmlNode:
         child = node.find(tag)
         if child is None or not child.text.strip():
             raise self.reading.refuse(node, where, f"<{node.tag}> has no <{tag}>.")
         return child
 
-    def value(self, node: Node, tag: str, where: str, default: float | None = None) -> float:
+    def value(self, node: XmlNode, tag: str, where: str, default: float | None = None) -> float:
         child = node.find(tag)
         if child is None and default is not None:
             return default
         return self.numbers(self.child(node, tag, where), 1, where)[0]
 
-    def numbers(self, node: Node, count: int, where: str) -> list[float]:
+    def numbers(self, node: XmlNode, count: int, where: str) -> list[float]:
         """Return the numbers of an element's text."""
         node.attributes[node.tag] = node.text.strip()
         found = self.reading.numbers(node, node.tag, count, where)
@@ -342,5 +342,5 @@ class _ModelReader:
         return found
 
 
-def _text(node: Node | None) -> str:
+def _text(node: XmlNode | None) -> str:
     return node.text.strip() if node is not None else ""

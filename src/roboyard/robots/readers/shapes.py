@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from roboyard.robots.readers.values import Reading
-from roboyard.robots.readers.xml import Node
+from roboyard.robots.readers.xml import XmlNode
 from roboyard.sim.model import Box, Capsule, Cylinder, Ellipsoid, Geometry, Plane, Sphere
 
 _MEASURES: dict[str, dict[str, int]] = {
@@ -19,7 +19,7 @@ _MEASURES: dict[str, dict[str, int]] = {
 """Attributes of the shapes, and how many numbers each holds."""
 
 
-def shape_of(reading: Reading, node: Node, where: str) -> Geometry | None:
+def shape_of(reading: Reading, node: XmlNode, where: str) -> Geometry | None:
     """Return the shape of an element, or None where it has no extent.
 
     Raises:

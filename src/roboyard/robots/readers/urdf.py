@@ -11,7 +11,7 @@ from roboyard.registry import suggest
 from roboyard.robots.readers.packages import MeshFinder
 from roboyard.robots.readers.shapes import SHAPES, shape_of
 from roboyard.robots.readers.values import Reading
-from roboyard.robots.readers.xml import Document, Node, read_xml
+from roboyard.robots.readers.xml import Document, XmlNode, read_xml
 from roboyard.sim.model import (
     DescribedActuator,
     DescribedSensor,
@@ -93,7 +93,7 @@ class _UrdfReader:
             file=str(self.file),
         )
 
-    def unknown(self, node: Node) -> None:
+    def unknown(self, node: XmlNode) -> None:
         if node.tag.startswith("xacro:"):
             raise self.reading.refuse(
                 node, "", f"<{node.tag}> is xacro that was not expanded: give the .xacro file, or "
@@ -101,7 +101,7 @@ class _UrdfReader:
             )  # fmt: skip
         self.reading.ignore(node)
 
-    def link(self, node: Node) -> Link:
+    def link(self, node: XmlNode) -> Link:
         name = self.reading.name(node, "link")
         where = f"link '{name}'"
         for child in node.children:
@@ -120,7 +120,7 @@ class _UrdfReader:
             node.source,
         )
 
-    def inertial(self, node: Node, where: str) -> Inertial:
+    def inertial(self, node: XmlNode, where: str) -> Inertial:
         reading = self.reading
         pose = reading.pose(node.find("origin"), where)
         mass_node = node.find("mass")
@@ -144,7 +144,7 @@ class _UrdfReader:
         matrix = np.array([[xx, xy, xz], [xy, yy, yz], [xz, yz, zz]])
         return Inertial(mass, pose.position, pose.rotation @ matrix @ pose.rotation.T)
 
-    def contact(self, node: Node | None, where: str) -> dict[str, float]:
+    def contact(self, node: XmlNode | None, where: str) -> dict[str, float]:
         found = {}
         for child in node.children if node is not None else ():
             if child.tag in CONTACT:
@@ -153,11 +153,11 @@ class _UrdfReader:
                 self.reading.ignore(child, "contact's ")
         return found
 
-    def shapes(self, link: Node, use: str, where: str) -> tuple[LinkShape, ...]:
+    def shapes(self, link: XmlNode, use: str, where: str) -> tuple[LinkShape, ...]:
         found = [self.shape(node, where) for node in link.findall(use)]
         return tuple(shape for shape in found if shape is not None)
 
-    def shape(self, node: Node, where: str) -> LinkShape | None:
+    def shape(self, node: XmlNode, where: str) -> LinkShape | None:
         geometry = node.find("geometry")
         if geometry is None or not geometry.children:
             raise self.reading.refuse(
@@ -176,7 +176,7 @@ class _UrdfReader:
             source=node.source,
         )
 
-    def geometry(self, node: Node, owner: Node, where: str) -> Geometry | None:
+    def geometry(self, node: XmlNode, owner: XmlNode, where: str) -> Geometry | None:
         if node.tag == "mesh":
             return self.mesh(node, owner, where)
         if node.tag not in SHAPES:
@@ -191,7 +191,7 @@ class _UrdfReader:
                                 "one of its measures is 0")  # fmt: skip
         return made
 
-    def mesh(self, node: Node, owner: Node, where: str) -> Mesh | None:
+    def mesh(self, node: XmlNode, owner: XmlNode, where: str) -> Mesh | None:
         name = node.get("filename")
         if not name:
             raise self.reading.refuse(node, where, f"the <mesh> of a {owner.tag} has no filename.")
@@ -206,14 +206,14 @@ class _UrdfReader:
             return None
         return Mesh(str(file), (x, y, z), is_concave)
 
-    def missing(self, node: Node, owner: Node, where: str, name: str) -> None:
+    def missing(self, node: XmlNode, owner: XmlNode, where: str, name: str) -> None:
         why = self.meshes.why_missing(name, self.file)
         if owner.tag == "collision":
             raise self.reading.refuse(node, where, f"the collision mesh '{name}' {why}")
         self.reading.remark("visual-missing", node, where, f"the visual mesh '{name}' is not shown",
                             why.rstrip("."))  # fmt: skip
 
-    def color(self, node: Node) -> tuple[float, float, float, float] | None:
+    def color(self, node: XmlNode) -> tuple[float, float, float, float] | None:
         color = node.find("color")
         name = node.get("name")
         if color is None:
@@ -226,7 +226,7 @@ class _UrdfReader:
             self.colors[name] = (red, green, blue, alpha)
         return red, green, blue, alpha
 
-    def joint(self, node: Node) -> Joint:
+    def joint(self, node: XmlNode) -> Joint:
         reading = self.reading
         name = reading.name(node, "joint")
         where = f"joint '{name}'"
@@ -258,13 +258,15 @@ class _UrdfReader:
             source=node.source,
         )
 
-    def end(self, node: Node, tag: str, where: str) -> str:
+    def end(self, node: XmlNode, tag: str, where: str) -> str:
         child = node.find(tag)
         if child is None or not child.get("link"):
             raise self.reading.refuse(node, where, f'it has no <{tag} link="..."/>.')
         return child.get("link")
 
-    def limits(self, node: Node, kind: JointKind, where: str) -> tuple[float, float, float, float]:
+    def limits(
+        self, node: XmlNode, kind: JointKind, where: str
+    ) -> tuple[float, float, float, float]:
         """Return lower and upper limit, effort and velocity; infinite where there is none."""
         limit, reading = node.find("limit"), self.reading
         is_bounded = kind is JointKind.PRISMATIC or node.get("type") == "revolute"
@@ -288,7 +290,7 @@ class _UrdfReader:
         return lower, upper, effort, velocity
 
     def bounds(
-        self, node: Node, bounds: tuple[float | None, float | None], where: str
+        self, node: XmlNode, bounds: tuple[float | None, float | None], where: str
     ) -> tuple[float, float]:
         if bounds == (None, None):
             self.reading.remark("limit-missing", node, where, "it has no position limits",
@@ -312,7 +314,7 @@ class _UrdfReader:
             )  # fmt: skip
         return lower, upper
 
-    def strength(self, node: Node, name: str, where: str) -> float:
+    def strength(self, node: XmlNode, name: str, where: str) -> float:
         value = self.reading.limit(node, name, where)
         if value is None:
             return math.inf
@@ -326,7 +328,7 @@ class _UrdfReader:
             return math.inf
         return value
 
-    def dynamics(self, node: Node | None, where: str) -> tuple[float, float]:
+    def dynamics(self, node: XmlNode | None, where: str) -> tuple[float, float]:
         if node is None:
             return 0.0, 0.0
         values = [self.reading.number(node, name, where, 0.0) for name in ("damping", "friction")]
@@ -337,7 +339,7 @@ class _UrdfReader:
                 )
         return values[0], values[1]
 
-    def mimic(self, node: Node | None, where: str) -> Mimic | None:
+    def mimic(self, node: XmlNode | None, where: str) -> Mimic | None:
         if node is None:
             return None
         if not node.get("joint"):

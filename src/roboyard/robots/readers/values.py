@@ -8,7 +8,7 @@ import re
 import numpy as np
 
 from roboyard.errors import RobotDescriptionError
-from roboyard.robots.readers.xml import Node
+from roboyard.robots.readers.xml import XmlNode
 from roboyard.sim.mechanics import rotation_from_rpy
 from roboyard.sim.model import Floats, Pose, Remark
 
@@ -28,17 +28,17 @@ class Reading:
         self.remarks = list(remarks)
         self.ignored: dict[str, list[int]] = {}
 
-    def refuse(self, node: Node | None, where: str, what: str) -> RobotDescriptionError:
+    def refuse(self, node: XmlNode | None, where: str, what: str) -> RobotDescriptionError:
         """Return the error for something at an element."""
         line = f", line {node.line}" if node is not None and node.line else ""
         place = f" {where}:" if where else ""
         return RobotDescriptionError(f"robot description '{self.file}'{line}:{place} {what}")
 
-    def remark(self, code: str, node: Node, where: str, what: str, why: str) -> None:
+    def remark(self, code: str, node: XmlNode, where: str, what: str, why: str) -> None:
         """Note one thing that was changed."""
         self.remarks.append(Remark(code, where, what, why, node.line))
 
-    def ignore(self, node: Node, where: str = "") -> None:
+    def ignore(self, node: XmlNode, where: str = "") -> None:
         """Note that an element has no effect."""
         name = f"{where}<{node.tag}>" if where else f"<{node.tag}>"
         self.ignored.setdefault(name, []).append(node.line)
@@ -52,7 +52,7 @@ class Reading:
         )  # fmt: skip
         return (*self.remarks, *left)
 
-    def numbers(self, node: Node, name: str, count: int, where: str) -> list[float] | None:
+    def numbers(self, node: XmlNode, name: str, count: int, where: str) -> list[float] | None:
         """Return the numbers of an attribute, or None where it is absent.
 
         Raises:
@@ -72,7 +72,7 @@ class Reading:
                               "hold finite numbers of a size that a robot has.")  # fmt: skip
         return values
 
-    def _without_commas(self, node: Node, name: str, count: int, where: str) -> list[str] | None:
+    def _without_commas(self, node: XmlNode, name: str, count: int, where: str) -> list[str] | None:
         text = node.attributes[name]
         words = re.split(r"[\s,]+", text.strip().strip(","))
         if count < 2 or len(words) != count or not _are_numbers(words):
@@ -81,7 +81,9 @@ class Reading:
                     "spaces", "numbers are divided by spaces")  # fmt: skip
         return words
 
-    def _no_numbers(self, node: Node, name: str, count: int, where: str) -> RobotDescriptionError:
+    def _no_numbers(
+        self, node: XmlNode, name: str, count: int, where: str
+    ) -> RobotDescriptionError:
         text = node.attributes[name].strip()
         needed = "one number" if count == 1 else f"{count} numbers divided by spaces"
         verb = "be"
@@ -97,7 +99,7 @@ class Reading:
             node, where, f"{name} of <{node.tag}> is '{text[:60]}', but must {verb} {needed}.{hint}"
         )
 
-    def number(self, node: Node, name: str, where: str, default: float | None = None) -> float:
+    def number(self, node: XmlNode, name: str, where: str, default: float | None = None) -> float:
         """Return the number of an attribute.
 
         Raises:
@@ -110,7 +112,7 @@ class Reading:
             raise self.refuse(node, where, f"<{node.tag}> has no {name}.")
         return default
 
-    def limit(self, node: Node, name: str, where: str) -> float | None:
+    def limit(self, node: XmlNode, name: str, where: str) -> float | None:
         """Return a limit, infinite where it means none, or None where it is absent."""
         text = node.get(name)
         if _INFINITE.match(text) or (_NUMBER.match(text) and abs(float(text)) > _NO_LIMIT):
@@ -118,19 +120,19 @@ class Reading:
         found = self.numbers(node, name, 1, where)
         return None if found is None else found[0]
 
-    def vector(self, node: Node | None, name: str, where: str,
+    def vector(self, node: XmlNode | None, name: str, where: str,
                default: tuple[float, float, float] = (0.0, 0.0, 0.0)) -> Floats:  # fmt: skip
         """Return three numbers, shape (3,)."""
         found = self.numbers(node, name, 3, where) if node is not None else None
         return np.array(default if found is None else found)
 
-    def pose(self, node: Node | None, where: str) -> Pose:
+    def pose(self, node: XmlNode | None, where: str) -> Pose:
         """Return the pose of URDF's ``<origin>``."""
         return Pose(
             self.vector(node, "xyz", where), rotation_from_rpy(self.vector(node, "rpy", where))
         )
 
-    def name(self, node: Node, kind: str) -> str:
+    def name(self, node: XmlNode, kind: str) -> str:
         """Return an element's name."""
         name = node.get("name")
         if not name:

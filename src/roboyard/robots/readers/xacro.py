@@ -8,10 +8,10 @@ from pathlib import Path
 
 from roboyard.errors import RobotDescriptionError
 from roboyard.optional import require
-from roboyard.robots.readers.xml import Document, Node, parse_xml
+from roboyard.robots.readers.xml import Document, XmlNode, parse_xml
 
 
-def is_xacro(file: Path, root: Node) -> bool:
+def is_xacro(file: Path, root: XmlNode) -> bool:
     """Return whether a description has to be expanded first."""
     if file.suffix.lower() == ".xacro":
         return True

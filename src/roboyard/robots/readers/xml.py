@@ -23,13 +23,13 @@ _DECLARATION = re.compile(rb"\A(\xef\xbb\xbf)?(\s+)(?=<\?xml\s)")
 
 
 @dataclass(eq=False)
-class Node:
+class XmlNode:
     """An element."""
 
     tag: str
     attributes: dict[str, str]
     source: FileLine
-    children: list[Node] = field(default_factory=list)
+    children: list[XmlNode] = field(default_factory=list)
     text: str = ""
 
     @property
@@ -41,15 +41,15 @@ class Node:
         """Return an attribute, without spaces around it."""
         return self.attributes.get(name, default).strip()
 
-    def find(self, tag: str) -> Node | None:
+    def find(self, tag: str) -> XmlNode | None:
         """Return the first child of that name."""
         return next((child for child in self.children if child.tag == tag), None)
 
-    def findall(self, tag: str) -> list[Node]:
+    def findall(self, tag: str) -> list[XmlNode]:
         """Return all children of that name."""
         return [child for child in self.children if child.tag == tag]
 
-    def walk(self) -> Iterator[Node]:
+    def walk(self) -> Iterator[XmlNode]:
         """Return it and all elements below it."""
         waiting = [self]
         while waiting:
@@ -62,7 +62,7 @@ class Node:
 class Document:
     """A file that was read."""
 
-    root: Node
+    root: XmlNode
     remarks: tuple[Remark, ...]
     """What was repaired."""
 
@@ -147,8 +147,8 @@ def _encoding_hint(content: bytes, error: expat.ExpatError) -> str:
 class _Builder:
     def __init__(self, file: Path) -> None:
         self.file = file
-        self.root: Node | None = None
-        self.open: list[Node] = []
+        self.root: XmlNode | None = None
+        self.open: list[XmlNode] = []
         self.expanded = 0
         self.end_of_root = -1
         self.parser = expat.ParserCreate()
@@ -168,7 +168,7 @@ class _Builder:
         if len(self.open) >= MAX_DEPTH:
             raise self.refuse(f"elements lie deeper than {MAX_DEPTH} levels.")
         self.count(sum(map(len, attributes.values())))
-        node = Node(tag, attributes, FileLine(str(self.file), self.parser.CurrentLineNumber))
+        node = XmlNode(tag, attributes, FileLine(str(self.file), self.parser.CurrentLineNumber))
         if self.open:
             self.open[-1].children.append(node)
         elif self.root is None:
@@ -186,7 +186,7 @@ class _Builder:
         if self.open:
             self.open[-1].text += text
 
-    def left_over(self, content: bytes) -> Node | None:
+    def left_over(self, content: bytes) -> XmlNode | None:
         """Return the root if it is complete and only end tags and zero bytes follow it."""
         if self.open or self.root is None:
             return None
