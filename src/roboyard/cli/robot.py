@@ -69,6 +69,46 @@ def inspect(
         typer.echo(f"picture: {picture}", err=as_json)
 
 
+@app.command()
+def export(
+    robot: Annotated[
+        str,
+        typer.Argument(
+            help="URDF, xacro, MJCF or SDF file, YAML file of a spec, or name in the catalogue."
+        ),
+    ],
+    form: Annotated[str, typer.Option("--format", help="urdf or mjcf.")] = "urdf",
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="File to write; by default the screen.")
+    ] = None,
+    body: Annotated[
+        str | None, typer.Option("--body", help="A link of the robot, if the file has several.")
+    ] = None,
+) -> None:
+    """Write the robot that is simulated, and say in what it differs from its file.
+
+    For example:
+
+        roboyard robot export my_robot.urdf --format mjcf -o my_robot.xml
+    """
+    from roboyard.errors import ConfigError
+    from roboyard.robots.export import export_robot
+    from roboyard.robots.normalization import grouped
+    from roboyard.sim.writers.meshes import cache_folder
+    from roboyard.storage.atomic import write_bytes
+
+    if form not in ("urdf", "mjcf"):
+        raise ConfigError(f"--format is '{form}', but must be urdf or mjcf.")
+    meshes = output.with_suffix(".meshes").resolve() if output is not None else cache_folder()
+    exported = export_robot(robot, "urdf" if form == "urdf" else "mjcf", meshes, body=body)
+    for line in grouped(exported.remarks):
+        typer.echo(f"note: {line}", err=True)
+    if output is None:
+        typer.echo(exported.text, nl=False)
+    else:
+        write_bytes(output, exported.text.encode())
+
+
 def _show(report: RobotReport) -> None:
     _print(_joint_table(report))
     typer.echo()

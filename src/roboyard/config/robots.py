@@ -128,7 +128,7 @@ class RobotSpec(Record):
     """A robot: one articulated body and how it is driven."""
 
     file: str = Field(min_length=1)
-    """URDF or MJCF file, relative to the file that names it; ``pybullet_data:PATH`` and
+    """URDF, xacro, MJCF or SDF file, relative to the file that names it; ``pybullet_data:PATH`` and
     ``package:MODULE/PATH`` look into PyBullet's data and into a Python package."""
     description: str = ""
     """What it is, in one line."""
@@ -143,8 +143,19 @@ class RobotSpec(Record):
     """Roll, pitch and yaw of the base [rad]; by default the description's, or zero."""
     scale: PositiveFloat = 1.0
     """Factor on all lengths (URDF only)."""
-    inertia: Literal["file", "shapes"] = "file"
-    """Where inertias come from: the file, or its masses and collision shapes (URDF only)."""
+    inertia: Literal["file", "mend", "refuse", "shapes", "computed"] = "file"
+    """Where inertias come from. ``file`` or ``mend``: the file, with the smallest change to those
+    that no body can have; ``refuse``: the file, and an error for those; ``shapes``: its masses and
+    collision shapes; ``computed``: links without an inertial weigh what their shapes weigh at
+    1000 kg/m^3."""
+    merge_fixed: bool = False
+    """Make one link of links that are fixed to each other, which is faster; ``feet`` and
+    ``base_link`` stay."""
+    packages: dict[str, str] = Field(default={})
+    """Folders of the packages that meshes are in (``package://NAME/...``), by name."""
+    compat: bool = False
+    """Let PyBullet read the file itself and tell the base in its inertial frame, as published
+    tasks do: links without an inertial weigh 1 kg, mimic joints are free, friction is dropped."""
     self_collision: Literal["none", "all", "exclude_parent", "exclude_all_parents"] = "none"
     """Whether the robot's links touch each other."""
     base_link: str | None = None

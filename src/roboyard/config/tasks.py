@@ -157,6 +157,8 @@ class CurriculumConfig(Record):
 class WorldSettings(Record):
     """Physics settings of the world."""
 
+    engine: str = "pybullet"
+    """The physics engine."""
     time_step: PositiveFloat = 1 / 240
     """Physics step [s]."""
     steps_per_call: PositiveInt = 1
