@@ -11,7 +11,14 @@ from typing import NamedTuple
 
 from roboyard.errors import StorageError
 from roboyard.storage import atomic
-from roboyard.storage.base import ObjectInfo, Store, check_key, join_key
+from roboyard.storage.base import (
+    DamagedError,
+    NotFoundError,
+    ObjectInfo,
+    Store,
+    check_key,
+    join_key,
+)
 from roboyard.storage.layout import (
     MANIFEST,
     checkpoint_of,
@@ -19,8 +26,10 @@ from roboyard.storage.layout import (
     is_manifest,
     is_private,
     is_segment,
+    parse_manifest,
     upload_rank,
 )
+from roboyard.storage.outgoing import Outgoing
 
 _log = logging.getLogger(__name__)
 
@@ -66,7 +75,10 @@ class Mirror:
         self._store = store
         self._prefix = prefix
         self._threads = threads
+        self._outgoing = Outgoing(folder)
         self._sent: dict[str, _Stamp] = {}
+        self._versions: dict[str, str] = {}
+        self._in_doubt = False
         self._remote: dict[str, ObjectInfo] | None = None
         self._complete: set[str] = set()
 
@@ -85,11 +97,15 @@ class Mirror:
         """
         if self._remote is None:
             self._remote = self._list()
+        if self._in_doubt:
+            self._forget_replaced()
         local = dict(self._scan())
         with ThreadPoolExecutor(self._threads, thread_name_prefix="push") as pool:
             same = pool.map(self._is_same, local, local.values())
             changed = [key for key, equal in zip(local, same, strict=True) if not equal]
-            self._invalidate(changed)
+            held = self._outgoing.held_back(local, changed)
+            held |= self._standing({*changed} - held)
+            changed = [key for key in changed if key not in held]
             sent: dict[str, int] = {}
             for rank in sorted({upload_rank(key) for key in changed}):
                 keys = list(self._sendable(changed, rank, sent))
@@ -97,7 +113,7 @@ class Mirror:
                 sent |= {key: size for key, size in zip(keys, sizes, strict=True) if size >= 0}
         self._complete |= {f for f in checkpoints_among(local) if f"{f}/{MANIFEST}" in self._sent}
         removed = self._remove_rotated(local)
-        unchanged = len(local) - len(changed)
+        unchanged = len(local) - len(changed) - len(held)
         return PushReport(len(sent), sum(sent.values()), unchanged, removed)
 
     def _scan(self) -> Iterator[tuple[str, _Stamp]]:
@@ -127,16 +143,55 @@ class Mirror:
         except FileNotFoundError:  # rotated meanwhile
             return False
         if same:
-            self._sent[key] = stamp
+            self._sent[key], self._versions[key] = stamp, stored.version
         return same
 
-    def _invalidate(self, changed: Iterable[str]) -> None:
-        """Take away the manifests of checkpoints whose parts are about to be replaced."""
-        for folder in {checkpoint_of(key) for key in changed} - {None}:
+    def doubt(self) -> None:
+        """Have the next pass look whether the store still holds what was sent."""
+        self._in_doubt = True
+
+    def _forget_replaced(self) -> None:
+        """Send again what somebody else has replaced since, such as a process that was frozen."""
+        there = self._list()
+        for key, version in list(self._versions.items()):
+            if key in self._sent and (key not in there or there[key].version != version):
+                del self._sent[key]
+        self._in_doubt = False
+
+    def _standing(self, changed: set[str]) -> set[str]:
+        """Return files that stay unsent because the store has a good checkpoint of that step.
+
+        The manifest of one that is not good is taken away before its parts are replaced.
+        """
+        standing: set[str] = set()
+        for folder in sorted({folder for key in changed if (folder := checkpoint_of(key))}):
             manifest = f"{folder}/{MANIFEST}"
-            if self._store.stat(self._full(manifest)) is not None:
-                self._store.delete(self._full(manifest))
-                self._sent.pop(manifest, None)
+            try:
+                stored = self._store.get(self._full(manifest)).data
+            except NotFoundError:
+                continue
+            except DamagedError:
+                stored = b""
+            if stored == _read(self._folder / manifest):
+                continue  # the same checkpoint: what is missing or damaged there is mended
+            if self._is_intact(folder, stored):
+                standing |= {key for key in changed if checkpoint_of(key) == folder}
+                continue
+            self._store.delete(self._full(manifest))
+            self._sent.pop(manifest, None)
+        return standing
+
+    def _is_intact(self, folder: str, manifest: bytes) -> bool:
+        """Return whether a stored checkpoint's files are those that its manifest names."""
+        try:
+            facts = parse_manifest(manifest, folder)
+        except DamagedError:
+            return False
+        stored = ((self._store.stat(self._full(key)), each) for key, each in facts.items())
+        return all(
+            info is not None and info.size == each.size and info.sha256 in (None, each.sha256)
+            for info, each in stored
+        )
 
     def _sendable(self, changed: list[str], rank: int, sent: dict[str, int]) -> Iterator[str]:
         """Yield the files of a rank; a manifest only if all changed parts were sent."""
@@ -157,7 +212,7 @@ class Mirror:
             if path.exists():
                 raise
             return -1
-        self._sent[key] = stamp
+        self._sent[key], self._versions[key] = stamp, info.version
         return info.size
 
     def _remove_rotated(self, files: Mapping[str, _Stamp]) -> int:
@@ -193,6 +248,13 @@ class Mirror:
 
     def _full(self, key: str) -> str:
         return join_key(self._prefix, key)
+
+
+def _read(path: Path) -> bytes | None:
+    try:
+        return path.read_bytes()
+    except OSError:
+        return None
 
 
 def _walk(folder: Path) -> Iterator[tuple[str, _Stamp]]:
