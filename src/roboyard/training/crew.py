@@ -88,7 +88,7 @@ def assemble(
 ) -> Crew:
     """Build the callbacks of a run.
 
-    The order matters: what stops a run comes after what measures it, and the checkpoint comes
+    The order matters: whether the run is still this process's comes first, what stops a run comes after what measures it, and the checkpoint comes
     after everything that has a memory.
 
     Raises:
@@ -111,6 +111,7 @@ def assemble(
     status = cb.StatusCallback(run, checkpoint)
     delivery = cb.DeliveryCallback(custody, checkpoint, evaluation, stop)
     crew: list[BaseCallback | None] = [
+        cb.TenureCallback(custody),
         cb.NanGuardCallback() if config.train.check_nan else None,
         evaluation,
         cb.EarlyStopCallback(config.early_stop, evaluation, stop),
@@ -120,7 +121,6 @@ def assemble(
         _video(config, run),
         *cb.make_user_callbacks(config.callbacks),
         *extra,
-        cb.TenureCallback(custody),
         checkpoint,
         status,
         delivery,
