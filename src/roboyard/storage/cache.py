@@ -25,6 +25,7 @@ from roboyard.storage.layout import (
     content_fault,
     first_fault,
     is_private,
+    is_published,
     is_segment,
     parse_manifest,
     prefix_fault,
@@ -96,7 +97,7 @@ def _mend(store: Store, folder: Path, remote: Mapping[str, ObjectInfo], checkpoi
     records = _records(checkpoint)
     mended = 0
     for key in remote:
-        if checkpoint_of(key) or is_private(key) or is_segment(key):
+        if checkpoint_of(key) or is_private(key) or is_published(key) or is_segment(key):
             continue
         path = folder / key
         fault = _fault(path, records.get(key))

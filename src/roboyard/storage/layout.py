@@ -22,6 +22,8 @@ MANIFEST = "MANIFEST.json"
 STATUS = "status.json"
 RECORDS = "records.json"
 """Part of a checkpoint: length and SHA-256 of what each growing file of the run held then."""
+RESULTS = "results"
+"""Folder of what was published, one file for each last step; a run can be extended."""
 _CHECKPOINTS = "checkpoints"
 _SEGMENTS = f"{_CHECKPOINTS}/segments/"
 _LATER = ("videos", "report")
@@ -74,6 +76,11 @@ def is_manifest(key: str) -> bool:
 def is_private(key: str) -> bool:
     """Return whether a file is about who drives a run where, and never travels with it."""
     return key == LEASE_FILE
+
+
+def is_published(key: str) -> bool:
+    """Return whether a file is a result, which is published once and never sent again."""
+    return key.startswith(f"{RESULTS}/")
 
 
 def upload_rank(key: str) -> int:

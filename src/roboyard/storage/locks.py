@@ -52,7 +52,7 @@ def locked(path: Path, wait_s: float | None = None) -> Iterator[None]:
                     raise _busy(path, lock, wait_s)
                 if waited > _NOTICE_S and not told:
                     told = True
-                    _LOG.warning("waiting for %s, which holds the lock of '%s'.", who(lock), path)
+                    _LOG.warning("waiting for the lock of '%s', held by %s.", path, who(lock))
                 time.sleep(poll_s)
                 poll_s = min(2 * poll_s, _LONGEST_POLL_S)
             elif _is_current(file, lock):
@@ -108,13 +108,13 @@ def _tell_unsupported(file: BufferedWriter, lock: Path) -> None:
 
 def _busy(path: Path, lock: Path, wait_s: float) -> StorageError:
     return StorageError(
-        f"cannot lock '{path}': {who(lock)} has held the lock for more than {wait_s:g} s. "
-        "End that process (it may be frozen), then try again."
+        f"cannot lock '{path}': for {wait_s:g} s the lock has been held by {who(lock)}. "
+        "End or wake that process, then try again."
     )
 
 
 def _frozen(pid: str) -> str:
     with contextlib.suppress(OSError):
         state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
-        return ", which is stopped" if state in "Tt" else ""
+        return " (it is stopped: kill -CONT wakes it)" if state in "Tt" else ""
     return ""

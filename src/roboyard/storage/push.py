@@ -25,6 +25,7 @@ from roboyard.storage.layout import (
     checkpoints_among,
     is_manifest,
     is_private,
+    is_published,
     is_segment,
     parse_manifest,
     upload_rank,
@@ -122,7 +123,9 @@ class Mirror:
         complete = set(checkpoints_among(found))
         for key, stamp in found.items():
             folder = checkpoint_of(key)
-            if (folder is None or folder in complete) and not is_private(key):
+            if (folder is None or folder in complete) and not (
+                is_private(key) or is_published(key)
+            ):
                 yield key, stamp
 
     def _list(self) -> dict[str, ObjectInfo]:

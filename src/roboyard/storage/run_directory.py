@@ -24,6 +24,7 @@ from typing import Literal, Self, get_args
 
 from roboyard.errors import ConfigError, StorageError
 from roboyard.storage import atomic
+from roboyard.storage.base import is_reserved
 
 _RUN_ID = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._=+,@-]{0,199}")
 
@@ -159,7 +160,7 @@ class RunDirectory:
             raise StorageError(
                 f"cannot make a run directory in '{experiment}': {error.strerror or error}."
             ) from error
-        if any(file.name not in _OF_A_START for file in path.iterdir()):
+        if any(not _is_of_a_start(file.name) for file in path.iterdir()):
             raise ConfigError(
                 f"run directory '{path}' exists and is not empty. "
                 "Continue that run with --resume, or choose another name with --run-id."
@@ -242,6 +243,10 @@ class RunDirectory:
         if status.state not in get_args(RunState):
             raise StorageError(f"'{self.status_file}' has the unknown state '{status.state}'.")
         return status
+
+
+def _is_of_a_start(name: str) -> bool:
+    return name in _OF_A_START or is_reserved(name)
 
 
 def _made(path: Path) -> Path:

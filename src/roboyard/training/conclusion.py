@@ -15,6 +15,7 @@ from roboyard.evaluation.video import record_video
 from roboyard.policies.completing import complete_bundle
 from roboyard.policies.loading import load_policy
 from roboyard.storage import atomic
+from roboyard.storage.layout import RESULTS
 from roboyard.storage.lease import LeaseLostError
 from roboyard.storage.run_directory import RunDirectory
 from roboyard.training.bundles import add_final_evaluation, write_bundle
@@ -26,8 +27,6 @@ from roboyard.training.session import Session
 _LOG = logging.getLogger(__name__)
 
 FINAL_EVALUATION = "final_evaluation.json"
-RESULTS = "results"
-"""Folder of what was published, one file for each last step; a run can be extended."""
 
 
 def conclude(session: Session) -> TrainResult:

@@ -88,8 +88,8 @@ def assemble(
 ) -> Crew:
     """Build the callbacks of a run.
 
-    The order matters: whether the run is still this process's comes first, what stops a run comes after what measures it, and the checkpoint comes
-    after everything that has a memory.
+    The order matters: whether the run is still this process's comes first, what stops a run
+    comes after what measures it, and the checkpoint comes after everything that has a memory.
 
     Raises:
         ConfigError: One of the user's callbacks is wrong.

@@ -124,9 +124,7 @@ class Custody:
 
     def __exit__(self, kind: type[BaseException] | None, *rest: object) -> None:
         """Send what is left and let others drive; who lost the run sends nothing."""
-        lost = self._lease.lost is not None or (
-            kind is not None and issubclass(kind, LeaseLostError)
-        )
+        lost = self._lease.lost is not None or issubclass(kind or Exception, LeaseLostError)
         try:
             if self._remote is not None and not lost:
                 self._remote.flush(self.close_s)
