@@ -17,6 +17,7 @@ from roboyard.storage.lease import EXIT_LOST
 from roboyard.testing.faulty_s3 import FaultyS3
 
 QUICK = {"evaluation", "checkpoint"}
+LOCAL_PHASES = [phase for phase in PHASES if phase not in {"upload", "checkpoint's rename"}]
 URI = "s3://bucket/runs/tiny/a"
 
 

@@ -12,6 +12,8 @@ from typing import NamedTuple
 from roboyard.errors import StorageError
 from roboyard.storage import atomic
 from roboyard.storage.base import (
+    AlreadyExistsError,
+    ConflictError,
     DamagedError,
     NotFoundError,
     ObjectInfo,
@@ -136,6 +138,8 @@ class Mirror:
         if self._sent.get(key) == stamp:
             return True
         known = self._remote.pop(key, None) if self._remote else None
+        if known is not None:
+            self._versions[key] = known.version
         if key in self._sent or known is None or known.size != stamp.size:
             return False
         stored = self._store.stat(self._full(key))
@@ -182,6 +186,7 @@ class Mirror:
                 continue
             self._store.delete(self._full(manifest))
             self._sent.pop(manifest, None)
+            self._versions.pop(manifest, None)
         return standing
 
     def _is_intact(self, folder: str, manifest: bytes) -> bool:
@@ -210,13 +215,27 @@ class Mirror:
         """Store one file and return its length, or -1 if it has vanished meanwhile."""
         path = self._folder / key
         try:
-            info = self._store.put(self._full(key), path)
+            info = self._put(key, path)
         except StorageError:
             if path.exists():
                 raise
             return -1
         self._sent[key], self._versions[key] = stamp, info.version
         return info.size
+
+    def _put(self, key: str, path: Path) -> ObjectInfo:
+        """Replace the object that is known, not one that another driver has written since.
+
+        A process may be frozen in the middle of a request that it finishes when it wakes.
+        """
+        full, known = self._full(key), self._versions.get(key)
+        try:
+            return self._store.put(full, path, if_absent=known is None, if_version=known)
+        except (AlreadyExistsError, ConflictError):
+            # Who drives the run may replace it; the store asks for the lease once more.
+            stored = self._store.stat(full)
+            known = stored.version if stored is not None else None
+            return self._store.put(full, path, if_absent=known is None, if_version=known)
 
     def _remove_rotated(self, files: Mapping[str, _Stamp]) -> int:
         """Remove checkpoints that this mirror stored and that are no longer in the folder.
@@ -238,6 +257,7 @@ class Mirror:
             self._complete.discard(folder)
             for key in keys:
                 del self._sent[key]
+                self._versions.pop(key, None)
         self._remove_segments([key for key in self._sent if is_segment(key) and key not in files])
         return len(rotated)
 
@@ -248,6 +268,7 @@ class Mirror:
             except StorageError as error:
                 _log.warning("a part of old checkpoints stays in the store: %s", error)
             del self._sent[key]
+            self._versions.pop(key, None)
 
     def _full(self, key: str) -> str:
         return join_key(self._prefix, key)
