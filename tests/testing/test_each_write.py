@@ -38,8 +38,8 @@ def test_a_few_crash_points_of_a_short_run_change_nothing(tmp_path: Path) -> Non
     config = tiny("PPO", 128)
     report = kill_at_each_write(config, tmp_path, every=40, first=7, tell=told.append)
     assert report.is_identical, told
-    assert report.points > 100
-    assert len(report.kills) >= 3
+    assert report.points > 80
+    assert report.kills[:2] == (7, 47)
 
 
 @pytest.mark.slow

@@ -109,7 +109,9 @@ def parse_manifest(data: bytes, checkpoint: str) -> dict[str, PartFacts]:
             for name, facts in files
         }
     except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise DamagedError(f"{checkpoint}/{MANIFEST} cannot be read ({error!r})") from error
+        raise DamagedError(
+            f"{checkpoint}/{MANIFEST} cannot be read ({type(error).__name__}: {error})"
+        ) from error
 
 
 def _key_in_run(checkpoint: str, name: str) -> str:

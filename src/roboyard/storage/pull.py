@@ -143,7 +143,8 @@ class _Puller:
     def _fetch_checkpoint(self, checkpoint: str) -> None:
         manifest, files = self._manifest(checkpoint)
         target = self._to / checkpoint
-        if not first_fault(self._to, files) and (target / MANIFEST).is_file():
+        same = (target / MANIFEST).is_file() and (target / MANIFEST).read_bytes() == manifest
+        if same and not first_fault(self._to, files):
             return
         staging = target.with_name(f".{target.name}.tmp")
         shutil.rmtree(staging, ignore_errors=True)

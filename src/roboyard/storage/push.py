@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import logging
 import os
 from collections.abc import Iterable, Iterator, Mapping
@@ -23,6 +24,7 @@ from roboyard.storage.base import (
 )
 from roboyard.storage.layout import (
     MANIFEST,
+    PartFacts,
     checkpoint_of,
     checkpoints_among,
     is_manifest,
@@ -195,11 +197,16 @@ class Mirror:
             facts = parse_manifest(manifest, folder)
         except DamagedError:
             return False
-        stored = ((self._store.stat(self._full(key)), each) for key, each in facts.items())
-        return all(
-            info is not None and info.size == each.size and info.sha256 in (None, each.sha256)
-            for info, each in stored
-        )
+        return all(self._holds(key, each) for key, each in facts.items())
+
+    def _holds(self, key: str, facts: PartFacts) -> bool:
+        info = self._store.stat(self._full(key))
+        if info is None or info.size != facts.size:
+            return False
+        if info.sha256 is not None:
+            return info.sha256 == facts.sha256
+        content = self._store.get(self._full(key)).data  # a store that records no checksums
+        return hashlib.sha256(content).hexdigest() == facts.sha256
 
     def _sendable(self, changed: list[str], rank: int, sent: dict[str, int]) -> Iterator[str]:
         """Yield the files of a rank; a manifest only if all changed parts were sent."""
