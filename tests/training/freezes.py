@@ -20,7 +20,7 @@ PHASES = {
     "update": ("roboyard.agents.fast.ppo:PPO.train", 2),
     "evaluation": ("roboyard.evaluation.evaluator:Evaluator.evaluate", 2),
     "metrics row": ("roboyard.tracking.files:AppendFile.append", 5),
-    "best policy": ("roboyard.policies.archive:write_archive", 1),
+    "best policy": ("roboyard.policies.manifest:write_archive", 1),
     "checkpoint": ("roboyard.training.checkpoint:describe_files", 2),
     "checkpoint's rename": ("roboyard.training.checkpoint:CheckpointStore._put_in_place", 2),
     "upload": ("roboyard.storage.push:Mirror._send", 6),

@@ -13,7 +13,9 @@ from training_runs import fingerprint, rows, tiny_config, train
 
 from roboyard.errors import StorageError
 from roboyard.storage import open_store
+from roboyard.storage.base import Store
 from roboyard.storage.lease import EXIT_LOST
+from roboyard.storage.lease_record import LEASE_FILE, observe
 from roboyard.testing.faulty_s3 import FaultyS3
 
 QUICK = {"evaluation", "checkpoint"}
@@ -46,6 +48,14 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return train(tiny_config(folder), run_id="a").run_dir
 
 
+def await_free(store: Store) -> None:
+    """Wait until the lease of the frozen process has run out, by the store's own clock."""
+    deadline = time.monotonic() + 60
+    while (seen := observe(store, LEASE_FILE)) is not None and not seen.is_free:
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
 def thaw(process: object) -> int:
     os.kill(process.pid, signal.SIGCONT)
     process.join(60)
@@ -61,8 +71,8 @@ def test_a_frozen_process_leaves_a_folder_that_another_has_taken_over(
     config, log = tiny_config(tmp_path), tmp_path / "stderr"
     frozen = start_frozen(config, phase, str(log))
     try:
-        time.sleep(1.2 * LEASE_S)  # nothing can be awaited: the lease runs out by time alone
         run = tmp_path / "tiny" / "a"
+        await_free(open_store(str(run)))
         assert train(config, resume_from=run).state == "finished"
         left = content(run)
         assert thaw(frozen) == EXIT_LOST
@@ -84,7 +94,7 @@ def test_a_process_that_is_frozen_inside_a_rename_is_named_to_who_waits_for_it(
     config, log = tiny_config(tmp_path), tmp_path / "stderr"
     frozen = start_frozen(config, "checkpoint's rename", str(log))
     try:
-        time.sleep(1.2 * LEASE_S)
+        await_free(open_store(str(tmp_path / "tiny" / "a")))
         held = rf"cannot lock .*held by process {frozen.pid} \(it is stopped"
         with pytest.raises(StorageError, match=held):
             train(config, resume_from=tmp_path / "tiny" / "a")
@@ -101,9 +111,9 @@ def test_a_frozen_process_leaves_a_bucket_that_another_machine_has_taken_over(
     config, log = tiny_config(tmp_path, overrides=("store=s3://bucket/runs",)), tmp_path / "stderr"
     frozen = start_frozen(config, phase, str(log))
     try:
-        time.sleep(1.2 * LEASE_S + 1.0)  # the server's clock counts whole seconds
         monkeypatch.setenv("ROBOYARD_CACHE", str(tmp_path / "another-machine"))
         store = open_store(URI)
+        await_free(store)
         if store.stat("config.yaml") is None:
             pytest.skip("nothing had been sent yet")
         taken = train(config, resume_from=URI)

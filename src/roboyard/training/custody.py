@@ -109,8 +109,7 @@ class Custody:
         except AlreadyExistsError as error:
             _LOG.error("the result was not published: %s", error)
         except StorageError as error:
-            if self._lease.lost is not None:
-                raise
+            self.check()  # a lease that ran out was perhaps taken over
             _LOG.warning("the result is not published yet: %s", error)
             self._unpublished[key] = content
 
