@@ -25,6 +25,21 @@ DAMAGES = ("flip", "cut", "remove")
 URI = "s3://bucket/runs/tiny/a"
 
 
+EACH_DAMAGE = pytest.mark.parametrize(
+    ("kind", "every"),
+    [
+        *((kind, 9) for kind in DAMAGES),
+        *(pytest.param(kind, 1, marks=pytest.mark.slow) for kind in DAMAGES),
+    ],
+)
+"""Some files in the default suite, all files in the slow one."""
+
+
+def sample(run: Path, kind: str, every: int) -> list[str]:
+    """Return every n-th file of a run, other ones for each kind of damage."""
+    return files_of(run)[3 * DAMAGES.index(kind) % every :: every]
+
+
 def damage(path: Path, kind: str, generator: random.Random) -> None:
     """Flip a byte of a file, cut it short, or remove it."""
     if kind == "remove":
@@ -52,15 +67,15 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return train(tiny_config(folder, "SAC", overrides=steps), run_id="a").run_dir
 
 
-@pytest.mark.parametrize("kind", DAMAGES)
+@EACH_DAMAGE
 def test_what_is_damaged_in_a_copy_is_never_sent_and_is_mended_from_the_store(
-    kind: str, run: Path, tmp_path: Path
+    kind: str, every: int, run: Path, tmp_path: Path
 ) -> None:
     generator = random.Random(kind)
     store = LocalStore(tmp_path / "store")
     Mirror(run, store).push()
     stored = {info.key: store.get(info.key).data for info in store.list()}
-    for number, key in enumerate(files_of(run)):
+    for number, key in enumerate(sample(run, kind, every)):
         copy = tmp_path / str(number)
         shutil.copytree(run, copy)
         damage(copy / key, kind, generator)
@@ -79,12 +94,12 @@ def test_what_is_damaged_in_a_copy_is_never_sent_and_is_mended_from_the_store(
         shutil.rmtree(copy)
 
 
-@pytest.mark.parametrize("kind", DAMAGES)
+@EACH_DAMAGE
 def test_what_is_damaged_in_the_store_is_taken_from_the_copy_and_sent_again(
-    kind: str, run: Path, tmp_path: Path
+    kind: str, every: int, run: Path, tmp_path: Path
 ) -> None:
     generator = random.Random(kind)
-    for number, key in enumerate(files_of(run)):
+    for number, key in enumerate(sample(run, kind, every)):
         if key in {"train.log", "config.yaml", "provenance.json"} or key.endswith(".jsonl"):
             continue  # a store without checksums cannot tell that these were altered
         store, copy = LocalStore(tmp_path / f"store-{number}"), tmp_path / f"copy-{number}"
