@@ -27,6 +27,7 @@ ALLOWED_WITHIN_LAYER = {
     ("robots", "sim"),
     ("policies", "agents"),
     ("training", "evaluation"),
+    ("tracking", "storage"),
     ("registry", "errors"),
     ("registry", "_moved"),
     ("optional", "errors"),

@@ -15,7 +15,8 @@ The tree::
     └── MissingDependencyError   an optional package is not installed
 
 A message says what was given, what is allowed, and what to do. ``exit_code`` is what the
-command line ends with: 2 for the user's mistake, 1 for a failure.
+command line ends with: 2 for the user's mistake, 1 for a failure, 77 for a run that another
+process has taken over.
 """
 
 from __future__ import annotations

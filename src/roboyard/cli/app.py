@@ -84,7 +84,7 @@ def run() -> None:
     """Run the command line; an expected error is one line on stderr and an exit code.
 
     Exit codes: 0 done, 1 failure, 2 the user's mistake, 75 interrupted and can be continued,
-    130 aborted with Ctrl-C.
+    77 another process has taken the run over, 130 aborted with Ctrl-C.
     """
     try:
         app()

@@ -133,6 +133,8 @@ def verify(run: _Run, as_json: _Json = False) -> None:
     else:
         for problem in audit.problems:
             typer.echo(f"{problem.key}: {problem.text}")
+        for folder in audit.remains:
+            typer.echo(f"note: {folder} was never finished; nobody reads it ('runs prune' tidies)")
         count = len(audit.checkpoints)
         newest = f", the newest at step {step_of(audit.checkpoints[0]):,}" if count else ""
         typer.echo(

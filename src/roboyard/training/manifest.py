@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -21,6 +22,9 @@ MANIFEST = "MANIFEST.json"
 
 SEGMENTS = "segments"
 """Folder beside the checkpoints that holds files which several of them need."""
+
+
+_OWN_NAME = re.compile(rf"(\.\./{SEGMENTS}/)?[^/\\\0]*[^/\\\0.][^/\\\0]*")
 
 
 class FileFacts(NamedTuple):
@@ -98,6 +102,9 @@ def read_manifest(folder: Path) -> Manifest:
         )
     try:
         files = {name: FileFacts(**facts) for name, facts in raw.pop("files").items()}
+        foreign = next((name for name in files if not _OWN_NAME.fullmatch(name)), None)
+        if foreign is not None:
+            raise DamagedError(f"{MANIFEST} names '{foreign}', which is no file of a checkpoint")
         return Manifest(files=files, **raw)
     except (TypeError, KeyError, AttributeError) as error:
         raise DamagedError(f"{MANIFEST} is not of the expected form ({error})") from error

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from roboyard.config.load import load, to_dict
 from roboyard.config.schema import ExperimentConfig
-from roboyard.errors import ConfigError
+from roboyard.errors import ConfigError, StorageError
 from roboyard.storage import open_store
 from roboyard.storage.base import NotFoundError, join_key
 from roboyard.storage.run_directory import RunDirectory
@@ -127,11 +127,20 @@ def check_continues(run: RunDirectory, config: ExperimentConfig) -> ExperimentCo
 
 def has_ended(run: RunDirectory, started_with: ExperimentConfig, config: ExperimentConfig) -> bool:
     """Return whether a run came to its end, and this config asks for no more of it."""
-    asks_for_more = (started_with.train.total_steps, started_with.early_stop) != (
-        config.train.total_steps,
-        config.early_stop,
-    )
-    return run.read_status().state == "finished" and not asks_for_more
+    try:
+        status = run.read_status()
+    except StorageError as error:
+        _LOG.warning("%s The run goes on from its newest checkpoint.", error)
+        return False
+    # The config may have been replaced by a process that was killed before it went on.
+    reached = status.goal or goal_of(started_with)
+    return status.state == "finished" and reached == goal_of(config)
+
+
+def goal_of(config: ExperimentConfig) -> str:
+    """Return what decides when a run has ended, as one line of text."""
+    steps, early_stop = config.train.total_steps, config.early_stop
+    return f"{steps} steps; early stop {early_stop.model_dump_json()}"
 
 
 def _flat(value: Mapping[str, object], prefix: str = "") -> Iterator[tuple[str, object]]:
