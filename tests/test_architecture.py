@@ -13,7 +13,7 @@ PACKAGE = Path(__file__).parent.parent / "src" / "roboyard"
 FILES = sorted(PACKAGE.rglob("*.py"))
 
 LAYERS = {
-    "errors": 0, "registry": 0, "optional": 0, "seeds": 0,
+    "text": 0, "errors": 0, "registry": 0, "optional": 0, "seeds": 0,
     "config": 1,
     "sim": 2, "robots": 2, "storage": 2, "tracking": 2,
     "envs": 3, "agents": 3, "policies": 3,
@@ -27,6 +27,7 @@ ALLOWED_WITHIN_LAYER = {
     ("robots", "sim"),
     ("policies", "agents"),
     ("training", "evaluation"),
+    ("errors", "text"),
     ("registry", "errors"),
     ("optional", "errors"),
     ("cli", "testing"),

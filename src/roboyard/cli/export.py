@@ -59,6 +59,7 @@ def export(
     from roboyard.envs.factory import make_env
     from roboyard.evaluation.baselines import resolve_subject
     from roboyard.policies import completing
+    from roboyard.policies.origin import is_trusted
     from roboyard.policies.source import find_bundle
 
     if form not in FORMATS:
@@ -66,7 +67,7 @@ def export(
             f"--format is '{form}'. Allowed: {', '.join(FORMATS)}.{suggest(form, FORMATS)}"
         )
     path = find_bundle(source, checked_which(which))
-    trusted = trust_code or Path(source).is_dir()
+    trusted = is_trusted(source, which=checked_which(which), trust_code=trust_code)
     # Refuses an environment by which a stranger's bundle could run code.
     subject = resolve_subject(path, trust_code=trusted)
     start = time.perf_counter()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Sequence
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -77,12 +76,13 @@ def verify(
     from roboyard.evaluation.baselines import resolve_subject
     from roboyard.policies.bundle import PolicyBundle
     from roboyard.policies.completing import verify_graph
+    from roboyard.policies.origin import is_trusted
     from roboyard.policies.source import find_bundle
 
     path = find_bundle(source)
     bundle = PolicyBundle.read(path)
     typer.echo(f"digests: {len(bundle.manifest.parts)} parts of '{path}' are as written")
-    trusted = trust_code or Path(source).is_dir()
+    trusted = is_trusted(source, trust_code=trust_code)
     bundle.policy(trust_code=trusted)
     typer.echo(f"weights: fit the {bundle.algorithm} network that the config describes")
     if bundle.manifest.onnx is None:

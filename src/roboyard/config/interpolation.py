@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import re
 
+from pydantic import JsonValue
+
 _MARK = "${env:"
 _PATTERN = re.compile(
     r"(?P<escape>\$)?\$\{env:(?P<body>(?P<name>[A-Za-z_]\w*)(:-(?P<default>[^}]*))?\})?"
@@ -16,9 +18,23 @@ def is_interpolated(text: str) -> bool:
     return _MARK in text
 
 
+def names_a_variable(text: str) -> bool:
+    """Return whether ``text`` refers to a variable, and not only shows how that is written."""
+    return any(match["name"] for match in _PATTERN.finditer(text) if not match["escape"])
+
+
 def escape(text: str) -> str:
     """Return ``text`` so that reading it back leaves ``${env:`` as it stands."""
     return text.replace(_MARK, "$" + _MARK)
+
+
+def escaped(value: JsonValue) -> JsonValue:
+    """Return ``value`` with every text in it escaped."""
+    if isinstance(value, dict):
+        return {key: escaped(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [escaped(item) for item in value]
+    return escape(value) if isinstance(value, str) else value
 
 
 def interpolate(text: str) -> str:

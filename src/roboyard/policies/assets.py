@@ -19,8 +19,13 @@ from xml.etree import ElementTree
 
 from pydantic import JsonValue
 
-from roboyard.config.schema import EnvConfig
+from roboyard.config.interpolation import is_interpolated
+from roboyard.config.load import as_written, to_dict
+from roboyard.config.references import resolved
+from roboyard.config.schema import EnvConfig, ExperimentConfig
 from roboyard.config.task_files import PREFIXES
+from roboyard.config.trust import findings, refuse
+from roboyard.config.yaml_text import filled_in
 from roboyard.errors import PolicyError
 
 if TYPE_CHECKING:
@@ -47,18 +52,19 @@ class Collected(NamedTuple):
     contents: dict[str, bytes]
     """By their path in the bundle."""
     named: dict[str, str]
-    """From a name in the config to a path in the bundle."""
+    """From a name in the config, as it is written, to a path in the bundle."""
 
 
-def collect(env: EnvConfig) -> Collected:
-    """Return the files that an environment's task names by their paths, and what these name."""
+def collect(config: ExperimentConfig) -> Collected:
+    """Return the files that a config's task names by their paths, and what these name."""
     found = Collected({}, {})
-    for index, name in enumerate(sorted(set(_files_of(env.model_dump(mode="json").get("task"))))):
+    names = zip(_files_of(to_dict(config)["env"]), _files_of(as_written(config)["env"]), strict=True)
+    for index, (name, written) in enumerate(sorted(set(names))):
         file = Path(name).expanduser()
         if name.partition(":")[0] in PREFIXES or not file.is_file():
             continue
         folder = f"{index}/{_DEPTH}"
-        found.named[name] = f"{folder}/{file.name}"
+        found.named[written] = f"{folder}/{file.name}"
         _add(found.contents, file, folder)
     size = sum(map(len, found.contents.values()))
     odd = [path for path in found.contents if not re.fullmatch(PATH, path)]
@@ -77,11 +83,15 @@ def relocated_env(bundle: PolicyBundle, *, trusted: bool) -> EnvConfig:
         trusted: Whether the engine may read descriptions and meshes out of it.
 
     Raises:
-        PolicyError: Files are needed and the bundle is not trusted.
+        PolicyError: Files are needed and the bundle is not trusted, or its config names code or
+            files that it does not bring.
+        ConfigError: An environment variable that it refers to is not set.
     """
-    env, named = bundle.config.env, bundle.manifest.asset_files
+    named = bundle.manifest.asset_files
+    if not trusted:
+        refuse(bundle.source, findings(bundle.config, files=named))
     if all(_is_here(name, bundle.assets[path]) for name, path in named.items()):
-        return env
+        return resolved(bundle.config.env, "env")
     if not trusted:
         raise PolicyError(
             f"'{bundle.source}' brings '{Path(next(iter(named))).name}', and the engine's readers "
@@ -90,8 +100,9 @@ def relocated_env(bundle: PolicyBundle, *, trusted: bool) -> EnvConfig:
         )
     root = _unpacked(bundle)
     places = {name: str(root / path) for name, path in named.items()}
-    value = env.model_dump(mode="json")
-    return EnvConfig.model_validate({**value, "task": _replaced(value.get("task"), places)})
+    value = bundle.config.env.model_dump(mode="json")
+    here = EnvConfig.model_validate({**value, "task": _replaced(value.get("task"), places)})
+    return resolved(here, "env")
 
 
 def _unpacked(bundle: PolicyBundle) -> Path:
@@ -109,12 +120,15 @@ def _unpacked(bundle: PolicyBundle) -> Path:
 
 
 def _is_here(name: str, content: bytes) -> bool:
-    file = Path(name).expanduser()
+    try:
+        file = Path(str(filled_in(name)) if is_interpolated(name) else name).expanduser()
+    except ValueError:  # a variable that is not set here
+        return False
     return file.is_file() and file.read_bytes() == content
 
 
 def _files_of(value: JsonValue) -> Iterator[str]:
-    """Yield every text under a key ``file``."""
+    """Yield every text under a key ``file``, in the order in which it stands there."""
     if isinstance(value, list):
         for part in value:
             yield from _files_of(part)

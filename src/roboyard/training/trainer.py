@@ -15,6 +15,7 @@ from roboyard.errors import ConfigError, RoboyardError, StorageError, TrainingEr
 from roboyard.storage import atomic
 from roboyard.storage.lease import LeaseLostError
 from roboyard.storage.run_directory import RunDirectory
+from roboyard.storage.seal import sealed
 from roboyard.training import diagnosis
 from roboyard.training.callbacks import ProgressCallback, StopRequest
 from roboyard.training.callbacks.base import Boundary, RunCallback, StopTraining
@@ -154,7 +155,7 @@ class Trainer:
         elif self._resume_from is not None:
             _LOG.warning("'%s' has no checkpoint yet; starting over.", run.path)
             session.start_over()
-        atomic.write_text(run.config_file, to_yaml(self._config))
+        atomic.write_text(run.config_file, sealed(to_yaml(self._config)))
         record_segment(run, start)
         run.write_status(
             "running",
