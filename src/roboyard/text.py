@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
+import logging
+
 _SHORTEST_SECRET = 6
 """Values with fewer letters would be found in text that has nothing to do with them."""
 _CONCEALED: dict[str, str] = {}
 
 
 def printable(text: str) -> str:
-    """Return text in which control and formatting characters are written out, as in ``\\x1b``.
+    r"""Return text in which control and formatting characters are written out, as in ``\x1b``.
 
     A terminal obeys such characters: they clear it, recolour it, or show a line in another order
     than it has. Ends of lines and tabs stay.
 
     Example:
-        >>> print(printable("a\\x1b[2Jb"))
-        a\\x1b[2Jb
+        >>> print(printable("a\x1b[2Jb"))
+        a\x1b[2Jb
     """
     return "".join(c if c.isprintable() or c in "\n\t" else _written_out(c) for c in text)
 
@@ -45,3 +47,11 @@ def concealed(text: str) -> str:
 def shown(text: str) -> str:
     """Return text as it may go to a terminal or into a log."""
     return printable(concealed(text))
+
+
+class ShownFormatter(logging.Formatter):
+    """Formats log records as they may be shown: what they quote acts on nothing."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Return the lines of a record."""
+        return shown(super().format(record))

@@ -9,6 +9,7 @@ from typing import Annotated, cast
 import typer
 
 from roboyard.cli.evaluate import Trust, WhichOf, checked_which
+from roboyard.cli.output import echo
 from roboyard.errors import ConfigError
 from roboyard.registry import suggest
 
@@ -78,10 +79,8 @@ def export(
         output=output,
         trust_code=trusted,
     )
-    typer.echo(
-        f"{form}: {result.path} ({result.size:,} bytes, {time.perf_counter() - start:.1f} s)"
-    )
-    typer.echo(
+    echo(f"{form}: {result.path} ({result.size:,} bytes, {time.perf_counter() - start:.1f} s)")
+    echo(
         f"parity: largest difference {result.largest_difference:.2g} "
         f"on {result.observations} observations of {subject.env.id}"
     )

@@ -42,6 +42,14 @@ _REFERENCES = {
     ".mtl": re.compile(rb"^\s*map_\w+\s+(?:.*\s)?(\S+)\s*$", re.MULTILINE),
 }
 _XML = (".urdf", ".xml", ".mjcf", ".sdf", ".dae")
+_MESHES = (".obj", ".stl", ".dae", ".msh", ".ply", ".skn", ".mtl")
+_TEXTURES = (".png", ".jpg", ".jpeg", ".bmp", ".tga", ".hdr", ".ktx")
+_KINDS = frozenset((*_XML, *_MESHES, *_TEXTURES))
+"""Kinds of files that travel in a bundle."""
+_NAMING = frozenset({"mesh", "texture", "hfield", "skin", "flexcomp", "include", "model"})
+"""Elements whose ``filename`` or ``file`` is a part of what a robot looks like; a plugin is not."""
+_LEVELS = _DEPTH.count("/") + 1
+"""How far above a description its parts may be."""
 _LOG = logging.getLogger(__name__)
 _UNPACKED: list[tempfile.TemporaryDirectory[str]] = []
 
@@ -58,14 +66,17 @@ class Collected(NamedTuple):
 def collect(config: ExperimentConfig) -> Collected:
     """Return the files that a config's task names by their paths, and what these name."""
     found = Collected({}, {})
-    names = zip(_files_of(to_dict(config)["env"]), _files_of(as_written(config)["env"]), strict=True)
+    names = zip(
+        _files_of(to_dict(config)["env"]), _files_of(as_written(config)["env"]), strict=True
+    )
     for index, (name, written) in enumerate(sorted(set(names))):
         file = Path(name).expanduser()
-        if name.partition(":")[0] in PREFIXES or not file.is_file():
+        is_own = name.partition(":")[0] not in PREFIXES and file.is_file()
+        if not (is_own and _is_part(file, file.resolve().parent)):
             continue
         folder = f"{index}/{_DEPTH}"
         found.named[written] = f"{folder}/{file.name}"
-        _add(found.contents, file, folder)
+        _add(found.contents, file, folder, _place_of(file))
     size = sum(map(len, found.contents.values()))
     odd = [path for path in found.contents if not re.fullmatch(PATH, path)]
     if size > MAX_BYTES or odd:
@@ -153,7 +164,20 @@ def _replaced(value: JsonValue, places: Mapping[str, str]) -> JsonValue:
     }
 
 
-def _add(contents: dict[str, bytes], file: Path, folder: str) -> None:
+def _place_of(description: Path) -> Path:
+    """Return the folder in which the parts of a description may be."""
+    above = description.absolute().parents
+    return above[min(_LEVELS, max(0, len(above) - 2))]
+
+
+def _is_part(file: Path, place: Path) -> bool:
+    """Return whether a file is of a kind that robots have, in a place where it may be."""
+    target = file.resolve()
+    kinds = {file.suffix.lower(), target.suffix.lower()}
+    return kinds <= _KINDS and target.is_relative_to(place.resolve())
+
+
+def _add(contents: dict[str, bytes], file: Path, folder: str, place: Path) -> None:
     """Add a file, and what it names, under a folder of the bundle."""
     content = file.read_bytes()
     contents[f"{folder}/{file.name}"] = content
@@ -161,8 +185,12 @@ def _add(contents: dict[str, bytes], file: Path, folder: str) -> None:
         plain = name.partition("://")[2] or name
         found = next((above / plain for above in file.parents if (above / plain).is_file()), None)
         path = posixpath.normpath(posixpath.join(folder, plain))
-        if found is not None and path not in contents:
-            _add(contents, found, posixpath.dirname(path))
+        if found is None or path in contents:
+            continue
+        if _is_part(found, place):
+            _add(contents, found, posixpath.dirname(path), place)
+        else:
+            _LOG.warning("'%s' names '%s', which stays out of the bundle.", file, name)
 
 
 def _references(file: Path, content: bytes) -> Iterator[str]:
@@ -183,6 +211,8 @@ def _references(file: Path, content: bytes) -> Iterator[str]:
         *(c.get(k, "") for c in root.iter("compiler") for k in ("meshdir", "texturedir")),
     }
     for element in root.iter():
+        if element.tag.rpartition("}")[2].lower() not in _NAMING:
+            continue
         for key in ("filename", "file"):
             if name := element.get(key):
                 yield from (posixpath.join(folder, name) for folder in sorted(folders))

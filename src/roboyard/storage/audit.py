@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import tempfile
 import zipfile
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
+from roboyard import json_text
 from roboyard.errors import StorageError
 from roboyard.storage import atomic
 from roboyard.storage.base import DamagedError, NotFoundError, ObjectInfo, Store, join_key
@@ -163,7 +163,7 @@ def _check(store: Store, key: str, facts: PartFacts | None) -> str:
 
 def _check_content(name: str, path: Path) -> str:
     try:
-        if name == STATUS and not isinstance(json.loads(path.read_bytes()), Mapping):
+        if name == STATUS and not isinstance(json_text.loads(path.read_bytes()), Mapping):
             return "holds no JSON object"
         if name.endswith(".zip"):
             with zipfile.ZipFile(path) as bundle:

@@ -7,11 +7,11 @@ it first.
 
 from __future__ import annotations
 
-import json
 import posixpath
 from collections.abc import Iterable
 from typing import NamedTuple
 
+from roboyard import json_text
 from roboyard.storage.base import DamagedError, check_key, join_key
 from roboyard.storage.lease_record import LEASE_FILE
 
@@ -91,7 +91,7 @@ def parse_manifest(data: bytes, checkpoint: str) -> dict[str, PartFacts]:
         DamagedError: The manifest is damaged.
     """
     try:
-        files = json.loads(data)["files"].items()
+        files = json_text.loads(data)["files"].items()
         return {
             _key_in_run(checkpoint, name): PartFacts(int(facts["bytes"]), str(facts["sha256"]))
             for name, facts in files

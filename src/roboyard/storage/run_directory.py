@@ -14,14 +14,17 @@ import contextlib
 import dataclasses
 import datetime
 import itertools
-import json
 import os
+import re
 import socket
 from pathlib import Path
 from typing import Literal, Self, get_args
 
+from roboyard import json_text
+from roboyard.config.base import NAME_PATTERN, PATTERNS
 from roboyard.errors import ConfigError, StorageError
 from roboyard.storage import atomic
+from roboyard.text import concealed
 
 _OF_A_START = {".lease.json.lock", "lease.json", "train.log", "status.json"}
 """What a process leaves that ended before the run had a config; the folder counts as empty."""
@@ -71,6 +74,16 @@ def local_store(store: str | Path) -> Path:
     return Path(store)
 
 
+def check_run_id(run_id: str) -> None:
+    """Refuse what is not the plain name of a folder.
+
+    Raises:
+        ConfigError: It is empty, a path, or holds other characters than names do.
+    """
+    if not re.fullmatch(NAME_PATTERN, run_id):
+        raise ConfigError(f"run id '{run_id}' must be {PATTERNS[NAME_PATTERN]}. Change --run-id.")
+
+
 class RunDirectory:
     """One run's folder."""
 
@@ -106,6 +119,8 @@ class RunDirectory:
             ConfigError: The folder exists and is not empty.
             StorageError: It cannot be made.
         """
+        if run_id is not None:
+            check_run_id(run_id)
         experiment = local_store(store) / name
         try:
             experiment.mkdir(parents=True, exist_ok=True)
@@ -168,7 +183,14 @@ class RunDirectory:
             StorageError: It cannot be written; the old one stays.
         """
         status = RunStatus(
-            state, step, reason, last_checkpoint, notes, now(), socket.gethostname(), os.getpid()
+            state,
+            step,
+            concealed(reason),
+            last_checkpoint,
+            notes,
+            now(),
+            socket.gethostname(),
+            os.getpid(),
         )
         atomic.write_json(self.status_file, dataclasses.asdict(status))
 
@@ -179,7 +201,7 @@ class RunDirectory:
             StorageError: The file is damaged.
         """
         try:
-            raw = json.loads(self.status_file.read_text())
+            raw = json_text.loads(self.status_file.read_text())
             status = RunStatus(**{**raw, "notes": tuple(raw.get("notes", ()))})
         except FileNotFoundError:
             return RunStatus("queued", 0)

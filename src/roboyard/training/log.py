@@ -7,6 +7,8 @@ import logging
 from collections.abc import Iterator
 from pathlib import Path
 
+from roboyard.text import ShownFormatter
+
 
 class _QuietFileHandler(logging.FileHandler):
     def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 - logging's name
@@ -17,7 +19,7 @@ class _QuietFileHandler(logging.FileHandler):
 def logged_to(path: Path) -> Iterator[None]:
     """Append the package's log lines to a file while the body runs."""
     handler = _QuietFileHandler(path, delay=True)
-    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+    handler.setFormatter(ShownFormatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
     logger = logging.getLogger("roboyard")
     level = logger.level
     logger.addHandler(handler)

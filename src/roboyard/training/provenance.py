@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 import importlib.metadata
-import json
 import os
 import platform
 import shutil
@@ -13,6 +12,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+from roboyard import json_text
 from roboyard.storage import atomic
 from roboyard.storage.run_directory import RunDirectory, now
 
@@ -102,7 +102,7 @@ def record_segment(run: RunDirectory, from_step: int) -> dict[str, object]:
 
 def _segments(path: Path) -> list[object]:
     try:
-        return list(json.loads(path.read_text())["segments"])
+        return list(json_text.loads(path.read_text())["segments"])
     except (OSError, ValueError, KeyError, TypeError):
         return []
 

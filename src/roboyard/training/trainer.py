@@ -14,7 +14,7 @@ from roboyard.config.schema import ExperimentConfig
 from roboyard.errors import ConfigError, RoboyardError, StorageError, TrainingError
 from roboyard.storage import atomic
 from roboyard.storage.lease import LeaseLostError
-from roboyard.storage.run_directory import RunDirectory
+from roboyard.storage.run_directory import RunDirectory, check_run_id
 from roboyard.storage.seal import sealed
 from roboyard.training import diagnosis
 from roboyard.training.callbacks import ProgressCallback, StopRequest
@@ -66,7 +66,12 @@ class Trainer:
             callbacks: Callbacks besides those that the config asks for.
             progress: Show a progress bar, or lines where there is no terminal.
             profile: Measure where the time goes and write it to ``profile.json``.
+
+        Raises:
+            ConfigError: ``run_id`` is not the plain name of a folder.
         """
+        if run_id is not None:
+            check_run_id(run_id)
         self._config = config
         self._run_id = run_id
         self._resume_from = resume_from
