@@ -18,9 +18,10 @@ def is_interpolated(text: str) -> bool:
     return _MARK in text
 
 
-def names_a_variable(text: str) -> bool:
-    """Return whether ``text`` refers to a variable, and not only shows how that is written."""
-    return any(match["name"] for match in _PATTERN.finditer(text) if not match["escape"])
+def variables_in(text: str) -> tuple[str, ...]:
+    """Return the variables that ``text`` refers to; ``$${env:`` refers to none."""
+    matches = [match for match in _PATTERN.finditer(text) if not match["escape"]]
+    return tuple(match["name"] for match in matches if match["name"])
 
 
 def escape(text: str) -> str:

@@ -8,13 +8,14 @@ written as values: without them a run could be neither found nor repeated.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias, TypeVar
 
 from pydantic import JsonValue, ValidationError
 
 from roboyard.config.base import Record
-from roboyard.config.interpolation import escaped, is_interpolated, names_a_variable
+from roboyard.config.interpolation import escaped, is_interpolated, variables_in
 from roboyard.config.tree import Node
 from roboyard.config.yaml_text import filled_in
 from roboyard.errors import ConfigError
@@ -53,7 +54,7 @@ def keep_references(config: ExperimentConfig, root: Node) -> None:
             continue
         config._references[path] = reference
         if path[0] != "store" and path[-1] != "file":
-            conceal_from_now_on(str(reference.value), reference.text)
+            _conceal(reference.text)
 
 
 def as_written(config: ExperimentConfig) -> dict[str, JsonValue]:
@@ -92,12 +93,17 @@ def _filled_in(value: JsonValue, where: str) -> JsonValue:
     if not (isinstance(value, str) and is_interpolated(value)):
         return value
     try:
-        full = filled_in(value)
+        return filled_in(value)
     except ValueError as error:
         raise ConfigError(f"{where}: {error}") from error
-    if names_a_variable(value):
-        conceal_from_now_on(str(full), value)
-    return full
+    finally:
+        _conceal(value)
+
+
+def _conceal(text: str) -> None:
+    """Keep the values of a text's variables out of messages and logs."""
+    for name in variables_in(text):
+        conceal_from_now_on(os.environ.get(name, ""), f"${{env:{name}}}")
 
 
 def _is_kept(config: ExperimentConfig, path: Path, reference: Reference) -> bool:

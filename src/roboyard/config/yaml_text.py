@@ -14,7 +14,7 @@ from collections.abc import Callable
 import yaml
 from pydantic import JsonValue
 
-from roboyard.config.interpolation import escaped, interpolate, is_interpolated, names_a_variable
+from roboyard.config.interpolation import escaped, interpolate, is_interpolated, variables_in
 from roboyard.config.tree import Key, Node, Place, dotted
 from roboyard.errors import ConfigError
 
@@ -192,7 +192,7 @@ class _Reader:
             items = [self.read(item, (*path, index)) for index, item in enumerate(node.value)]
             return Node(items, place)
         if isinstance(node, yaml.ScalarNode):
-            reference = node.value if names_a_variable(node.value) else None
+            reference = node.value if variables_in(node.value) else None
             return Node(self._scalar(node, path, place), place, reference)
         self._problem(place, path, f"the YAML tag '{node.tag}' is not allowed.")
         return Node(None, place)
