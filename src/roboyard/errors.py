@@ -23,11 +23,17 @@ from __future__ import annotations
 
 from typing import ClassVar
 
+from roboyard.text import shown
+
 
 class RoboyardError(Exception):
     """Base class of every error in this tree; catch it to catch them all."""
 
     exit_code: ClassVar[int] = 1
+
+    def __str__(self) -> str:
+        """Return the message, in which nothing acts on a terminal and no secret stands."""
+        return shown(super().__str__())
 
 
 class ConfigError(RoboyardError):

@@ -12,6 +12,8 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from roboyard.cli.output import cell
+
 _CORE = (
     "torch",
     "stable-baselines3",
@@ -54,7 +56,8 @@ def doctor() -> None:
         table.add_column(column, overflow="fold")
     marks = {True: "[green]ok[/green]", False: "[red]broken[/red]", None: "[dim]absent[/dim]"}
     for finding in findings:
-        table.add_row(marks[finding.is_good], finding.what, finding.detail, finding.remedy)
+        row = (finding.what, finding.detail, finding.remedy)
+        table.add_row(marks[finding.is_good], *map(cell, row))
     Console().print(table)
     if any(finding.is_good is False for finding in findings):
         raise typer.Exit(1)

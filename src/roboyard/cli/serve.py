@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from roboyard.cli.output import echo
+
 _BUNDLES_HELP = "Bundle file or run directory, also in s3://. Bundles of one name are versions."
 _WATCH_HELP = "Folder or s3://bucket/prefix whose bundles are loaded and reloaded; repeatable."
 _SPLIT_HELP = "Shares of a policy's bundles in their order, such as walker=90,10; repeatable."
@@ -84,4 +86,4 @@ def serve(
         access_log=access_log,
     )
     configure_logs()
-    run(bundles or (), settings, splits=split or (), watch=watch or (), on_listening=typer.echo)
+    run(bundles or (), settings, splits=split or (), watch=watch or (), on_listening=echo)

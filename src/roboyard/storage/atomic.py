@@ -24,6 +24,7 @@ _HINTS = {
     errno.EDQUOT: " Free some space there, or ask for a larger quota.",
     errno.EACCES: " Choose a folder that you may write to.",
     errno.EPERM: " Choose a folder that you may write to.",
+    errno.EIO: " The disk or its connection fails: look into the system's log, and use another.",
     errno.EROFS: " Choose a folder that you may write to.",
     errno.EIO: " The disk may be failing: use another one, and check this one.",
 }
@@ -69,10 +70,14 @@ def fsync_file(path: Path) -> None:
         os.close(descriptor)
 
 
+def hint(error: OSError) -> str:
+    """Return what to do about a refused file operation, after a space, or an empty string."""
+    return _HINTS.get(error.errno or 0, "")
+
+
 def cannot(verb: str, path: Path, error: OSError) -> StorageError:
     """Return the error for a refused file operation, with what to do about it."""
-    hint = _HINTS.get(error.errno or 0, "")
-    return StorageError(f"cannot {verb} '{path}': {error.strerror or error}.{hint}")
+    return StorageError(f"cannot {verb} '{path}': {error.strerror or error}.{hint(error)}")
 
 
 @contextlib.contextmanager

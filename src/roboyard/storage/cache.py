@@ -109,7 +109,7 @@ def _mend(store: Store, folder: Path, remote: Mapping[str, ObjectInfo], checkpoi
 
 def _records(checkpoint: Path) -> dict[str, PartFacts]:
     try:
-        raw = json.loads((checkpoint / RECORDS).read_bytes())
+        raw = json_text.loads((checkpoint / RECORDS).read_bytes())
         return {str(key): PartFacts(int(size), str(sha)) for key, (size, sha) in raw.items()}
     except (OSError, ValueError, TypeError, AttributeError):
         return {}  # written by an older version

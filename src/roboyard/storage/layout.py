@@ -8,13 +8,13 @@ it first.
 from __future__ import annotations
 
 import hashlib
-import json
 import posixpath
 import zipfile
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
+from roboyard import json_text
 from roboyard.storage.base import DamagedError, check_key, join_key
 from roboyard.storage.lease_record import LEASE_FILE
 
@@ -103,7 +103,7 @@ def parse_manifest(data: bytes, checkpoint: str) -> dict[str, PartFacts]:
         DamagedError: The manifest is damaged.
     """
     try:
-        files = json.loads(data)["files"].items()
+        files = json_text.loads(data)["files"].items()
         return {
             _key_in_run(checkpoint, name): PartFacts(int(facts["bytes"]), str(facts["sha256"]))
             for name, facts in files
@@ -148,7 +148,7 @@ def prefix_fault(path: Path, facts: PartFacts) -> str:
 def content_fault(path: Path) -> str:
     """Return what is wrong with a file that tells itself whether it is whole, or nothing."""
     try:
-        if path.suffix == ".json" and not isinstance(json.loads(path.read_bytes()), dict):
+        if path.suffix == ".json" and not isinstance(json_text.loads(path.read_bytes()), dict):
             return "holds no JSON object"
         if path.suffix == ".zip":
             with zipfile.ZipFile(path) as bundle:

@@ -14,7 +14,6 @@ import contextlib
 import dataclasses
 import datetime
 import itertools
-import json
 import os
 import re
 import socket
@@ -22,9 +21,11 @@ import stat
 from pathlib import Path
 from typing import Literal, Self, get_args
 
+from roboyard import json_text
 from roboyard.errors import ConfigError, StorageError
 from roboyard.storage import atomic
 from roboyard.storage.base import is_reserved
+from roboyard.text import concealed
 
 _RUN_ID = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._=+,@-]{0,199}")
 
@@ -217,7 +218,7 @@ class RunDirectory:
         status = RunStatus(
             state,
             step,
-            reason,
+            concealed(reason),
             last_checkpoint,
             notes,
             now(),
@@ -234,7 +235,7 @@ class RunDirectory:
             StorageError: The file is damaged.
         """
         try:
-            raw = json.loads(self.status_file.read_text())
+            raw = json_text.loads(self.status_file.read_text())
             status = RunStatus(**{**raw, "notes": tuple(raw.get("notes", ()))})
         except FileNotFoundError:
             return RunStatus("queued", 0)

@@ -254,7 +254,7 @@ class CheckpointStore:
         kept = f"the one of step {older[-1]} is still good" if older else "there is no older one"
         return (
             f"cannot write the checkpoint of step {step} to '{self._folder}': "
-            f"{error.strerror or error}; {kept}. Free some space and continue with --resume."
+            f"{error.strerror or error}; {kept}.{atomic.hint(error)} Then continue with --resume."
         )
 
 

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from roboyard.storage.guard import guard_of
+from roboyard.text import ShownFormatter
 
 _LOG = logging.getLogger(__name__)
 
@@ -57,7 +58,7 @@ class _RunLogHandler(logging.FileHandler):
 def logged_to(path: Path) -> Iterator[None]:
     """Append the package's log lines to a file while the body runs."""
     handler = _RunLogHandler(path)
-    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+    handler.setFormatter(ShownFormatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
     logger = logging.getLogger("roboyard")
     level = logger.level
     logger.addHandler(handler)

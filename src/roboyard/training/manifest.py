@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 import torch
 
+from roboyard import json_text
 from roboyard.errors import CheckpointError
 from roboyard.storage import atomic
 from roboyard.training.provenance import git_revision, host_facts, library_versions
@@ -88,7 +89,7 @@ def read_manifest(folder: Path) -> Manifest:
     """
     path = folder / MANIFEST
     try:
-        raw: dict[str, Any] = json.loads(path.read_text())
+        raw: dict[str, Any] = json_text.loads(path.read_text())
         version = raw["format_version"]
     except FileNotFoundError as error:
         raise DamagedError(f"{MANIFEST} is missing") from error

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 import importlib.metadata
-import json
 import os
 import platform
 import shutil
@@ -16,6 +15,7 @@ from pathlib import Path
 
 import torch
 
+from roboyard import json_text
 from roboyard.storage import atomic
 from roboyard.storage.run_directory import RunDirectory, now
 
@@ -139,7 +139,7 @@ def judge_segment(run: RunDirectory, reasons: Sequence[str]) -> None:
 
 def _segments(path: Path) -> list[object]:
     try:
-        return list(json.loads(path.read_text())["segments"])
+        return list(json_text.loads(path.read_text())["segments"])
     except (OSError, ValueError, KeyError, TypeError):
         return []
 

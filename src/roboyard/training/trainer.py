@@ -16,6 +16,7 @@ from roboyard.storage import atomic
 from roboyard.storage.guard import check_right
 from roboyard.storage.lease import LeaseLostError
 from roboyard.storage.run_directory import RunDirectory, check_run_id
+from roboyard.storage.seal import sealed
 from roboyard.training import diagnosis
 from roboyard.training.callbacks import ProgressCallback, StopRequest
 from roboyard.training.callbacks.base import Boundary, RunCallback, StopTraining
@@ -160,7 +161,7 @@ class Trainer:
         elif self._resume_from is not None:
             _LOG.warning("'%s' has no checkpoint yet; starting over.", run.path)
             session.start_over()
-        atomic.write_text(run.config_file, to_yaml(self._config))
+        atomic.write_text(run.config_file, sealed(to_yaml(self._config)))
         record_segment(run, start)
         run.write_status(
             "running",
