@@ -152,7 +152,7 @@ class RobotSpec(Record):
     merge_fixed: bool = False
     """Make one link of links that are fixed to each other, which is faster; ``feet`` and
     ``base_link`` stay."""
-    packages: dict[str, str] = Field(default={})
+    packages: dict[str, FileName] = Field(default={})
     """Folders of the packages that meshes are in (``package://NAME/...``), by name."""
     compat: bool = False
     """Let PyBullet read the file itself and tell the base in its inertial frame, as published

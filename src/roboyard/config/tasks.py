@@ -158,7 +158,7 @@ class CurriculumConfig(Record):
 class WorldSettings(Record):
     """Physics settings of the world."""
 
-    engine: str = "pybullet"
+    engine: CodeName = "pybullet"
     """The physics engine."""
     time_step: PositiveFloat = 1 / 240
     """Physics step [s]."""

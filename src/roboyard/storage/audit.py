@@ -7,7 +7,6 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import NamedTuple
 
-from roboyard import json_text
 from roboyard.errors import StorageError
 from roboyard.storage import atomic
 from roboyard.storage.base import DamagedError, NotFoundError, ObjectInfo, Store, join_key

@@ -7,13 +7,13 @@ store. So what is there is read and compared before it is used.
 
 from __future__ import annotations
 
-import json
 import logging
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
 
+from roboyard import json_text
 from roboyard.storage import atomic
 from roboyard.storage.base import DamagedError, NotFoundError, ObjectInfo, Store
 from roboyard.storage.layout import (
