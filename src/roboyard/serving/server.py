@@ -9,6 +9,7 @@ import socket
 import sys
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 from types import FrameType
 from typing import TYPE_CHECKING
 
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 
 _LOG = logging.getLogger("roboyard.serving")
 _SWITCH_INTERVAL_S = 5e-4  # Python's default is 5 ms, as long as a request may take in all.
+_TICKS_PER_SWEEP = 10  # uvicorn ticks ten times a second.
 _LOOPBACK = ("127.0.0.1", "::1", "localhost")
 
 
@@ -49,7 +51,7 @@ def serve(
         PolicyError: A bundle is damaged.
         MissingDependencyError: The extra ``serve`` is not installed.
     """
-    for module in ("onnxruntime", "fastapi", "uvicorn", "websockets"):
+    for module in ("onnxruntime", "fastapi", "uvicorn", "httptools", "websockets"):
         require(module, "serve")
     if not bundles and not watch:
         raise ConfigError("there is nothing to serve; name a bundle, or a place with --watch.")
@@ -112,6 +114,8 @@ def make_server(state: ServerState, on_listening: Callable[[], None]) -> uvicorn
     import uvicorn
 
     from roboyard.serving.app import create_app
+    from roboyard.serving.connections import Connections, HttpProtocol
+    from roboyard.serving.session_connections import SessionProtocol
 
     settings = state.settings
 
@@ -134,6 +138,10 @@ def make_server(state: ServerState, on_listening: Callable[[], None]) -> uvicorn
                 self.should_exit = self.force_exit = True
 
         async def on_tick(self, counter: int) -> bool:
+            if counter % _TICKS_PER_SWEEP == 0:
+                now = time.monotonic()
+                for connection in list(self.server_state.connections):
+                    connection.sweep(now)  # type: ignore[union-attr]
             since = self._draining_since
             if since is not None and time.monotonic() - since >= settings.drain_delay_s:
                 for session in list(state.sessions):
@@ -143,8 +151,10 @@ def make_server(state: ServerState, on_listening: Callable[[], None]) -> uvicorn
 
     config = uvicorn.Config(
         create_app(state),
-        http="auto",
-        ws="websockets-sansio",
+        http=partial(HttpProtocol, Connections(state)),  # type: ignore[arg-type]
+        ws=SessionProtocol,
+        proxy_headers=bool(settings.trusted_proxies),
+        forwarded_allow_ips=list(settings.trusted_proxies),
         ws_max_size=settings.max_request_bytes,
         ws_per_message_deflate=False,  # It costs more than it saves on a few floats.
         log_config=None,
@@ -152,7 +162,6 @@ def make_server(state: ServerState, on_listening: Callable[[], None]) -> uvicorn
         lifespan="off",
         server_header=False,
         timeout_graceful_shutdown=max(1, round(settings.drain_timeout_s)),
-        h11_max_incomplete_event_size=64 * 1024,
     )
     return DrainingServer(config)
 
