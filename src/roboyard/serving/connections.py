@@ -16,12 +16,11 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from roboyard.serving.addresses import Addresses
 from roboyard.serving.refusal import Refusal
+from roboyard.serving.settings import CONNECTION_RESERVE
 from roboyard.serving.state import ServerState
 
 HEALTH_PATHS = frozenset({b"/healthz", b"/readyz", b"/ping"})
 """Where load balancers ask; answered to everybody."""
-RESERVE = 64
-"""Connections beyond the limit, on which only the health routes answer."""
 _MAX_PIPELINED = 16
 _CLOSING_S = 5.0  # For the last answer to be fetched.
 _LINGER_S = 1.0  # At the end of a server, for idle connections to ask once more.
@@ -61,7 +60,7 @@ class Connections:
                 victim.give_way()
             else:
                 connection.has_place = False
-        if self._total >= settings.max_connections + RESERVE:
+        if self._total >= settings.max_connections + CONNECTION_RESERVE:
             self._forget_address(address)
             return False
         own = self._waiting.setdefault(address, {})
@@ -101,6 +100,7 @@ class HttpProtocol(HttpToolsProtocol):
         super().__init__(**parts)
         self._connections = connections
         self._settings = connections.state.settings
+        self.budget = connections.state.budget
         self.address = ""
         self.has_place = True
         self._is_counted = False

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from roboyard.serving import wire
-from roboyard.serving.requests import MAX_SEED
+from roboyard.serving.wire import MAX_SEED
 
 ERROR: dict[str, Any] = {
     "type": "object",

@@ -10,6 +10,7 @@ from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIO
 from websockets.frames import Frame
 
 from roboyard.serving.connections import HttpProtocol
+from roboyard.serving.refusal import Refusal
 
 _MAX_FRAGMENTS = 4096  # Of one message; empty ones cost memory, too.
 _CLOSING_S = 15.0  # More than uvicorn waits for the reply to a close frame.
@@ -25,10 +26,10 @@ class SessionProtocol(WebSocketsSansIOProtocol):
         self._unfinished_since: float | None = None
         self._closing_since: float | None = None
         self._has_finished = False
+        self._held = 0
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Take over from the HTTP connection, whose place it keeps."""
-        assert isinstance(transport, asyncio.Transport) or hasattr(transport, "get_protocol")
         before = transport.get_protocol()
         self._origin = before if isinstance(before, HttpProtocol) else None
         super().connection_made(transport)
@@ -36,6 +37,7 @@ class SessionProtocol(WebSocketsSansIOProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """Give the place back."""
         super().connection_lost(exc)
+        self._hold(0)
         if self._origin is not None:
             self._origin.release()
 
@@ -52,6 +54,18 @@ class SessionProtocol(WebSocketsSansIOProtocol):
             self._unfinished_since = None
         elif self._unfinished_since is None:
             self._unfinished_since = time.monotonic()
+        if not self.disconnected and not self.close_sent:
+            try:
+                self._hold(len(self.conn.reader.buffer) + sum(map(len, self.frames)))
+            except Refusal as refusal:
+                self.conn.fail(1013, str(refusal)[:100])
+                self.handle_parser_exception()
+
+    def _hold(self, size: int) -> None:
+        """Count what an unfinished message takes."""
+        if self._origin is not None and size != self._held:
+            self._origin.budget.take(size - self._held)
+            self._held = size
 
     def handle_cont(self, event: Frame) -> None:
         """Take a fragment of a message."""

@@ -85,8 +85,8 @@ class Session:
         message: wire.Message | None = None
         try:
             self._websocket.scope["roboyard.take"]()
-            message = (
-                wire.decode_json(text) if text is not None else wire.decode_binary(data or b"")
+            message = await self._state.reader.read(
+                text if text is not None else data or b"", is_binary=text is None
             )
             reply = await self._answer(message)
             if text is not None:

@@ -8,6 +8,8 @@ from roboyard.errors import ConfigError
 from roboyard.serving.addresses import Addresses
 
 TOKEN_VARIABLE = "ROBOYARD_SERVE_TOKEN"
+CONNECTION_RESERVE = 64
+"""Connections beyond the limit, on which only the health routes answer."""
 _COUNTS = (
     "max_request_bytes",
     "max_rows",
@@ -17,6 +19,7 @@ _COUNTS = (
     "max_connections_per_address",
     "max_headers",
     "max_header_bytes",
+    "max_message_bytes",
     "max_pending_bytes",
     "open_memory_bytes",
 )
@@ -33,7 +36,7 @@ class Settings:
     tokens: tuple[str, ...] = field(default=(), repr=False)
     """Bearer tokens that are let in; empty lets everybody in."""
     max_request_bytes: int = 16 * 2**20
-    """Longest request body and WebSocket message [bytes]."""
+    """Longest request body [bytes]."""
     max_rows: int = 1024
     """Most observations in one request."""
     max_batch_rows: int = 64
@@ -58,8 +61,10 @@ class Settings:
     """How long a client may take to send the headers of a request [s]."""
     body_timeout_s: float = 30.0
     """How long a client may take to send a request body or a message [s]."""
-    max_pending_bytes: int = 64 * 2**20
-    """Most bytes of large bodies that are held at a time [bytes]."""
+    max_message_bytes: int = 2**20
+    """Longest WebSocket message [bytes]."""
+    max_pending_bytes: int = 16 * 2**20
+    """Most bytes of unfinished bodies and messages that are held at a time [bytes]."""
     allowed_hosts: tuple[str, ...] = ()
     """Names that the server answers to beside ``localhost`` and IP addresses; ``*`` is any."""
     trusted_proxies: tuple[str, ...] = ()
