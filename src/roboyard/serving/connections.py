@@ -8,6 +8,7 @@ read a request. The subclasses here add that and change nothing else.
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
 from collections import Counter
 from typing import Any
@@ -21,6 +22,8 @@ from roboyard.serving.state import ServerState
 
 HEALTH_PATHS = frozenset({b"/healthz", b"/readyz", b"/ping"})
 """Where load balancers ask; answered to everybody."""
+_QUIET = logging.getLogger("roboyard.serving.http")
+_QUIET.setLevel(logging.ERROR)  # Strangers must not fill the log; refusals are in the metrics.
 _MAX_PIPELINED = 16
 _CLOSING_S = 5.0  # For the last answer to be fetched.
 _LINGER_S = 1.0  # At the end of a server, for idle connections to ask once more.
@@ -98,6 +101,7 @@ class HttpProtocol(HttpToolsProtocol):
             parts: What uvicorn passes on.
         """
         super().__init__(**parts)
+        self.logger = _QUIET
         self._connections = connections
         self._settings = connections.state.settings
         self.budget = connections.state.budget

@@ -47,11 +47,11 @@ class Settings:
     """Observations that may wait for one network; more are answered with 429."""
     rate_limit: float = 0.0
     """Requests per second and client; 0 is unlimited."""
-    max_sessions: int = 1024
+    max_sessions: int = 512
     """Most WebSocket sessions at a time."""
-    max_connections: int = 1024
+    max_connections: int = 512
     """Most connections at a time, and a few more for health checks."""
-    max_connections_per_address: int = 512
+    max_connections_per_address: int = 256
     """Most connections at a time from one address."""
     max_headers: int = 100
     """Most headers of one request."""

@@ -111,10 +111,12 @@ def _read(pipe: IO[bytes], size: int, deadline: float) -> bytes:
         EOFError: The process ended.
     """
     number = pipe.fileno()
+    waiting = select.poll()  # Unlike select(), it takes any file number.
+    waiting.register(number, select.POLLIN)
     content = bytearray()
     while len(content) < size:
         left = deadline - time.monotonic()
-        if left <= 0 or not select.select([number], [], [], left)[0]:
+        if left <= 0 or not waiting.poll(left * 1e3):
             raise TimeoutError
         data = os.read(number, min(_CHUNK, size - len(content)))
         if not data:
