@@ -14,6 +14,7 @@ from collections import Counter
 from typing import Any
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
 from roboyard.serving.addresses import Addresses
 from roboyard.serving.refusal import Refusal
@@ -204,7 +205,11 @@ class HttpProtocol(HttpToolsProtocol):
         self._phase = None
         try:
             super().handle_websocket_upgrade()
+            session = self.transport.get_protocol()
+            is_begun = isinstance(session, WebSocketsSansIOProtocol) and session.handshake_initiated
         except Exception:  # websockets found more to complain about than httptools.
+            is_begun = False
+        if not is_begun:
             self._refuse(_MALFORMED)
 
     def send_400_response(self, msg: str) -> None:

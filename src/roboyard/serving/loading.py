@@ -137,10 +137,11 @@ class Loader:
             outcome = self._worker.ask("bundle", content, self._settings.open_timeout_s)
             reason = load_header(outcome).get("__metadata__", {}).get("error")
         except WorkerError as error:
-            reason = f"'{source}' cannot be opened: {error}."
+            reason = str(error)
         if reason is not None:
             self._telemetry.record_load("failed")
-            raise PolicyError(str(reason).replace(str(path), source))
+            text = str(reason).replace(str(path), source)
+            raise PolicyError(text if source in text else f"'{source}' cannot be opened: {text}.")
 
 
 def load_all(

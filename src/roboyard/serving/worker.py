@@ -75,8 +75,9 @@ class Worker:
         """End the process."""
         process = self._process
         if process is not None:
-            process.kill()  # Without the lock, so that a task under way ends, too.
-            process.wait()
+            process.kill()  # Before the lock, so that a task under way ends, too.
+        with self._lock:
+            self._end()
 
     def _running(self) -> subprocess.Popen[bytes]:
         if self._process is None or self._process.poll() is not None:
