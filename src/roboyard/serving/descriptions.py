@@ -76,7 +76,7 @@ _REASONS = {
     422: "The observation does not fit; the error names the entry.",
     429: "Too many requests.",
     500: "The policy failed.",
-    503: "Too many requests wait, or the server is not ready.",
+    503: "The server is not ready.",
 }
 _BINARY = {"schema": {"type": "string", "format": "binary"}}
 
