@@ -277,7 +277,7 @@ def post(body: bytes, kind: str = "application/json") -> bytes:
 
 def attack(port: int, seconds: float, silent: int, results: object) -> None:
     """Run the hostile clients; a process of its own."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (min(hard, 8192) if hard > 0 else 8192, hard))
     hostility = Hostility(port, seconds)
     asyncio.run(hostility.run(silent))

@@ -69,10 +69,12 @@ REPLY: dict[str, Any] = {
 _REASONS = {
     400: "The client went away.",
     401: "No valid token.",
+    403: "A page of another origin asks.",
     404: "No such policy or version.",
     408: "The body took too long.",
     413: "The body is too long.",
     415: "Unknown content type.",
+    421: "The Host header names another server.",
     422: "The observation does not fit; the error names the entry.",
     429: "Too many requests.",
     500: "The policy failed.",
