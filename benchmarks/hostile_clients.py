@@ -21,6 +21,7 @@ import os
 import re
 import resource
 import signal
+import struct
 import subprocess
 import sys
 import tempfile
@@ -33,10 +34,12 @@ from typing import NamedTuple
 import numpy as np
 import psutil
 
-from serving import PERIOD_S, ROBOTS, ROBOYARD, make_ask, make_bundle, shake_hands
+from roboyard.serving.tensors import save
+from serving import PERIOD_S, ROBOTS, ROBOYARD, make_bundle, observation, shake_hands
 
 MAX_P99_MS, MAX_GROWTH = 20.0, 1.2
 HEALTH_PERIOD_S, HEALTH_TIMEOUT_S = 0.2, 2.0
+PING, BINARY = 0x89, 0x82
 ACT = b"POST /v1/policies/walker/act HTTP/1.1\r\nhost: 127.0.0.1\r\n"
 STATUS = re.compile(rb"HTTP/1\.1 (\d{3})")
 
@@ -56,7 +59,6 @@ class Honest(NamedTuple):
 
 async def be_honest(port: int, seconds: float) -> Honest:
     """Drive robots at a fixed rate and check the server's health."""
-    ask = make_ask("ws", port, "")
     times: list[float] = []
     health: list[float] = []
     counts: Counter[str] = Counter()
@@ -99,6 +101,22 @@ async def be_honest(port: int, seconds: float) -> Honest:
     )  # fmt: skip
 
 
+async def ask(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    """Ask for an action over a WebSocket, and answer the server's pings meanwhile."""
+    body = save({"observation": observation()})
+    # A mask of zeros is valid and leaves the payload as it is.
+    writer.write(b"\x82\xfe" + struct.pack(">H", len(body)) + bytes(4) + body)
+    opcode = PING
+    while opcode == PING:
+        opcode, size = await reader.readexactly(2)
+        if size == 126:
+            size = struct.unpack(">H", await reader.readexactly(2))[0]
+        content = await reader.readexactly(size)
+        if opcode == PING:
+            writer.write(bytes([0x8A, 0x80 | size]) + bytes(4) + content)
+    assert opcode == BINARY, "an error came back"
+
+
 async def ask_once(port: int, request: bytes, source: str = "127.0.0.1") -> bytes:
     """Send one request on a connection of its own; return the beginning of the answer."""
     reader, writer = await asyncio.open_connection("127.0.0.1", port, local_addr=(source, 0))
@@ -120,8 +138,8 @@ class Hostility:
     async def run(self, silent: int) -> None:
         """Do everything at once until the time is over."""
         await asyncio.gather(
-            *(self._again(self.hold_open, 1.0, "127.0.1.%d" % (i % 4)) for i in range(silent)),
-            *(self._again(act, pause, "127.0.2.%d" % i) for i, (act, pause) in enumerate([
+            *(self._again(self.hold_open, 1.0, f"127.0.1.{i % 4}") for i in range(silent)),
+            *(self._again(act, pause, f"127.0.2.{i}") for i, (act, pause) in enumerate([
                 (self.drip_headers, 0.1), (self.send_long_header, 0.5),
                 (self.send_many_headers, 0.5), (self.send_deep_json, 0.1),
                 (self.send_doubled_names, 0.1), (self.send_large_json, 1.0),
