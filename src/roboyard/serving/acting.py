@@ -80,7 +80,9 @@ class ActRoutes:
             name, _version(scope["query_string"]), None if key is None else key.decode("latin-1")
         )
         facts.policy, facts.version = version.name, version.digest
-        message = await self._state.reader.read(body, is_binary=is_binary)
+        message = await self._state.reader.read(
+            body, is_binary=is_binary, limit=version.most_numbers(settings.max_rows)
+        )
         prepared = prepare(message, version, settings.max_rows)
         reply = reply_to(message, prepared, await run(prepared.query, version), version)
         if is_binary:

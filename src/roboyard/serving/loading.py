@@ -132,9 +132,9 @@ class Loader:
 
     def _try_out(self, path: Path, source: str) -> None:
         """Open a bundle in a process of its own first, with limits of time and memory."""
-        content = f"{path}\n{self._settings.max_batch_rows}".encode()
+        rows, timeout_s = self._settings.max_batch_rows, self._settings.open_timeout_s
         try:
-            outcome = self._worker.ask("bundle", content, self._settings.open_timeout_s)
+            outcome = self._worker.ask("bundle", str(path).encode(), timeout_s, rows)
             reason = load_header(outcome).get("__metadata__", {}).get("error")
         except WorkerError as error:
             reason = str(error)

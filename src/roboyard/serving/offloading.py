@@ -23,8 +23,10 @@ class Reader:
         self._worker = Worker(_MEMORY_BYTES)
         self._pool = ThreadPoolExecutor(1, thread_name_prefix="roboyard-reader")
 
-    async def read(self, body: bytes | bytearray | str, *, is_binary: bool) -> wire.Message:
-        """Return the request.
+    async def read(
+        self, body: bytes | bytearray | str, *, is_binary: bool, limit: int
+    ) -> wire.Message:
+        """Return the request; large JSON with more numbers than ``limit`` is refused.
 
         Raises:
             Refusal: It cannot be read, or not within time and memory.
@@ -35,17 +37,17 @@ class Reader:
         if len(body) <= LARGE_BYTES:
             return wire.decode_json(body)
         loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._pool, self._read_elsewhere, body)
+        return await loop.run_in_executor(self._pool, self._read_elsewhere, body, limit)
 
     def close(self) -> None:
         """End the process."""
         self._worker.close()
         self._pool.shutdown(wait=False, cancel_futures=True)
 
-    def _read_elsewhere(self, body: bytes | bytearray | str) -> wire.Message:
+    def _read_elsewhere(self, body: bytes | bytearray | str, limit: int) -> wire.Message:
         content = body.encode("utf-8", "replace") if isinstance(body, str) else body
         try:
-            outcome = self._worker.ask("json", content, _TIMEOUT_S)
+            outcome = self._worker.ask("json", content, _TIMEOUT_S, limit)
         except WorkerError as error:
             raise Refusal(413, "size", f"the body cannot be read: {error}.") from None
         facts = load_header(outcome).get("__metadata__", {})

@@ -24,11 +24,11 @@ from roboyard.serving.worker import limit_memory, limit_time
 _NICE = 10  # Requests come before.
 
 
-def read_json(body: bytes) -> bytes:
+def read_json(body: bytes, limit: int) -> bytes:
     """Return a JSON request as arrays and, under ``rest``, what is not a list of numbers.
 
     Raises:
-        Refusal: It cannot be read.
+        Refusal: It cannot be read, or holds more numbers than ``limit``.
     """
     message = wire.decode_json(body)
     arrays: dict[str, np.ndarray] = {}
@@ -39,6 +39,13 @@ def read_json(body: bytes) -> bytes:
             arrays[f"observation.{key}"] = _numbers(part, key or "observation")
     for index, part in enumerate(message.state or ()):
         arrays[f"state.{index}"] = _numbers(part, "state")
+    if sum(array.size for array in arrays.values()) > limit:
+        raise Refusal(
+            422,
+            "observation",
+            f"the request holds more numbers than the policy takes at once ({limit}).",
+            entry="observation",
+        )
     rest = {
         "observation": {key: value for key, value in parts.items() if not isinstance(value, list)},
         "is_dict": isinstance(observation, dict),
@@ -49,7 +56,7 @@ def read_json(body: bytes) -> bytes:
     return save(arrays, {"rest": json.dumps(rest)})
 
 
-def open_bundle(path: bytes) -> bytes:
+def open_bundle(path: bytes, limit: int) -> bytes:
     """Open and run a bundle once, as a server does.
 
     Raises:
@@ -58,12 +65,11 @@ def open_bundle(path: bytes) -> bytes:
     from roboyard.policies.runtime import RuntimePolicy
     from roboyard.serving.warming import warm_up
 
-    name, _, rows = path.decode().rpartition("\n")
-    warm_up(RuntimePolicy.open(name), int(rows))
+    warm_up(RuntimePolicy.open(path.decode()), limit)
     return save({})
 
 
-TASKS: dict[str, Callable[[bytes], bytes]] = {"json": read_json, "bundle": open_bundle}
+TASKS: dict[str, Callable[[bytes, int], bytes]] = {"json": read_json, "bundle": open_bundle}
 """By name."""
 
 
@@ -82,9 +88,9 @@ def _numbers(value: object, entry: str) -> np.ndarray:
     return array
 
 
-def _outcome(task: str, content: bytes) -> bytes:
+def _outcome(task: str, content: bytes, limit: int) -> bytes:
     try:
-        return TASKS[task](content)
+        return TASKS[task](content, limit)
     except Refusal as refusal:
         facts = {"status": refusal.status, "code": refusal.code, "entry": refusal.entry}
         return save({}, {"refusal": json.dumps({**facts, "message": str(refusal)})})
@@ -96,9 +102,9 @@ def _outcome(task: str, content: bytes) -> bytes:
 
 def _serve(source: BinaryIO, target: BinaryIO) -> None:
     while line := source.readline():
-        task, size, seconds = line.decode().split()
+        task, size, seconds, limit = line.decode().split()
         limit_time(float(seconds))
-        outcome = _outcome(task, source.read(int(size)))
+        outcome = _outcome(task, source.read(int(size)), int(limit))
         target.write(len(outcome).to_bytes(8, "little") + outcome)
         target.flush()
 

@@ -39,13 +39,14 @@ class Worker:
         self._lock = threading.Lock()
         self._process: subprocess.Popen[bytes] | None = None
 
-    def ask(self, task: str, content: bytes | bytearray, timeout_s: float) -> bytes:
+    def ask(self, task: str, content: bytes | bytearray, timeout_s: float, limit: int = 0) -> bytes:
         """Return the outcome of a task.
 
         Args:
             task: A name of ``roboyard.serving.tasks.TASKS``.
             content: What it works on.
             timeout_s: How long it may take [s].
+            limit: A number for the task, such as how many numbers are allowed.
 
         Raises:
             WorkerError: It took too long or too much memory.
@@ -54,7 +55,7 @@ class Worker:
             process = self._running()
             try:
                 assert process.stdin is not None and process.stdout is not None
-                head = f"{task} {len(content)} {timeout_s:g}\n".encode()
+                head = f"{task} {len(content)} {timeout_s:g} {limit}\n".encode()
                 process.stdin.write(head)
                 process.stdin.write(content)
                 process.stdin.flush()
