@@ -34,6 +34,20 @@ class ObservationError(PolicyError):
 
     exit_code = 2
 
+    def __init__(self, message: str, *, entry: str | None = None) -> None:
+        """Create the error.
+
+        Args:
+            message: What was given, what is allowed, what to do.
+            entry: The entry or key that is wrong, if it is a single one.
+        """
+        super().__init__(message)
+        self.entry = entry
+
+
+class NotFiniteError(PolicyError):
+    """The network's answer to an observation is not finite."""
+
 
 class EntrySpec(NamedTuple):
     """One number of an array."""
