@@ -6,6 +6,7 @@ from typing import TypeVar
 
 from stable_baselines3.common.vec_env import VecEnv, VecEnvWrapper, VecMonitor
 
+from roboyard.agents.hyperparameters import effective
 from roboyard.config.schema import ExperimentConfig
 from roboyard.envs.shared import InfoMode
 from roboyard.envs.vector import make_vec_env
@@ -50,8 +51,13 @@ def make_training_envs(config: ExperimentConfig, infos: InfoMode = "all") -> Vec
         norm_reward=normalize.rewards,
         clip_obs=normalize.clip_observations,
         clip_reward=normalize.clip_rewards,
-        gamma=getattr(config.agent.hyperparameters, "gamma", 0.99),
+        gamma=_gamma(config),
     )
+
+
+def _gamma(config: ExperimentConfig) -> float:
+    found = effective(config.agent, "gamma", 0.99)
+    return float(found) if isinstance(found, int | float) else 0.99
 
 
 def seed_next_reset(venv: VecEnv, seeds: list[int]) -> None:

@@ -38,6 +38,18 @@ class Graphs:
     def __init__(self) -> None:
         """Start without any."""
         self._known: dict[Hashable, _Graph] = {}
+        self._valid_for: Hashable = None
+
+    def keep_if(self, key: Hashable) -> None:
+        """Forget what was captured unless ``key`` is the same as at the last call.
+
+        Args:
+            key: All that the functions depend on besides their inputs, such as where the tensors
+                lie that they change.
+        """
+        if key != self._valid_for:
+            self._known.clear()
+            self._valid_for = key
 
     @property
     def captured(self) -> int:
@@ -48,8 +60,8 @@ class Graphs:
         """Return what ``work(*inputs)`` returns, and have its effects.
 
         Args:
-            key: All that the function depends on besides the values of its inputs, the places of
-                the tensors that it changes included. None has it run as written.
+            key: Name of the function, and all that it depends on besides the values of its inputs
+                and what :meth:`keep_if` was told. None has it run as written.
             work: What to do; only the first function with a key is ever called.
             inputs: Tensors of one device.
         """

@@ -23,8 +23,8 @@ from stable_baselines3.common.policies import BaseModel, BasePolicy
 from stable_baselines3.common.torch_layers import FlattenExtractor
 from torch import Tensor, clamp, nn, relu, tanh
 
-from roboyard.agents.fast.acting import explored, is_as_in
-from roboyard.agents.fast.programs import has_hooks
+from roboyard.agents.torch.acting import explored
+from roboyard.agents.torch.modules import has_hooks, is_as_in
 
 Layer = Callable[[Tensor], Tensor]
 Choose = Callable[[Tensor, bool], Tensor]

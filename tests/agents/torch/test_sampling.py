@@ -5,7 +5,7 @@ import pytest
 import torch
 from stable_baselines3.common.buffers import DictReplayBuffer, NStepReplayBuffer, ReplayBuffer
 
-from roboyard.agents.fast.sampling import sample
+from roboyard.agents.torch.sampling import sample
 from roboyard.testing.fake_envs import FORCE, IMAGE, MIXED, VECTOR, batch_of
 
 SMALL = {"optimize_memory_usage": True, "handle_timeout_termination": False}

@@ -11,7 +11,7 @@ from gymnasium.spaces import Box
 from stable_baselines3.common.off_policy_algorithm import OffPolicyAlgorithm
 from stable_baselines3.common.policies import BasePolicy
 
-from roboyard.agents.fast.choosing import Chooser
+from roboyard.agents.torch.choosing import Chooser
 
 
 class RememberedMode:

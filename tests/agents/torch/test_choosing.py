@@ -10,7 +10,7 @@ from stable_baselines3.common.vec_env import DummyVecEnv
 from torch import nn
 
 from roboyard.agents import build_agent
-from roboyard.agents.fast.choosing import Chooser, unrolled
+from roboyard.agents.torch.choosing import Chooser, unrolled
 from roboyard.testing.agent_configs import small_agent
 from roboyard.testing.fake_envs import IMAGE, VECTOR, FakeEnv, batch_of
 

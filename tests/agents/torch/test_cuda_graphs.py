@@ -1,20 +1,20 @@
 """On a CPU functions run as written; on an accelerator as one graph, with the same bits."""
 
-import copy
 from collections import Counter
 
 import pytest
 import stable_baselines3
 import torch
+import torch_algorithms
 from gymnasium import spaces
 from pydantic import TypeAdapter
 from stable_baselines3.common.logger import Logger
 from stable_baselines3.common.type_aliases import DictReplayBufferSamples, ReplayBufferSamples
 from stable_baselines3.common.vec_env import DummyVecEnv
 
-from roboyard.agents import fast
 from roboyard.agents.factory import build_agent
-from roboyard.agents.fast import graphs, steps
+from roboyard.agents.torch import cuda_graphs as graphs
+from roboyard.agents.torch.optimizer import CapturableAdams
 from roboyard.config.agents import AgentConfig
 from roboyard.testing.fake_envs import FORCE, IMAGE, VECTOR, FakeEnv
 
@@ -73,22 +73,28 @@ def test_a_batch_is_the_same_after_it_was_a_list_of_tensors(discounts, in_dictio
             assert mine is theirs
 
 
-def test_adams_memory_that_was_loaded_counts_from_the_next_refresh_on():
+def test_on_a_cpu_optimizers_stay_as_they_are():
     parameter = torch.nn.Parameter(torch.ones(3))
-    optimizer = torch.optim.Adam([parameter], lr=0.1, fused=True)
-    ours = steps.AdamSteps(optimizer, [parameter])
-    ours.step([torch.ones(3)])
-    saved = copy.deepcopy(optimizer.state_dict())
-    ours.step([torch.ones(3)])
-    optimizer.load_state_dict(saved)
-    assert ours.refresh() is None  # steps on a CPU are not for graphs
-    ours.step([torch.ones(3)])
-    assert optimizer.state[parameter]["step"] == 2
+    optimizer = torch.optim.Adam([parameter], lr=0.1)
+    before = dict(optimizer.param_groups[0])
+    with CapturableAdams([optimizer]).on_device() as places:
+        assert places is None
+    assert optimizer.param_groups[0] == before
+
+
+def test_what_was_captured_is_forgotten_when_what_it_depends_on_changes():
+    found = graphs.Graphs()
+    found._known["key"] = object()
+    found.keep_if(("one", 2))
+    assert not found._known
+    found._known["key"] = object()
+    found.keep_if(("one", 2))
+    assert found._known
 
 
 def test_a_ppo_on_an_accelerator_is_not_told_to_go_back_to_the_cpu():
     env = DummyVecEnv([lambda: FakeEnv(VECTOR, FORCE)])
-    ours, theirs = (lib.PPO("MlpPolicy", env, device="cpu") for lib in (fast, stable_baselines3))
+    ours, theirs = (lib.PPO("MlpPolicy", env, device="cpu") for lib in (torch_algorithms, stable_baselines3))
     theirs.device = ours.device = torch.device("cuda")
     with pytest.warns(UserWarning, match="trying to run PPO on the GPU"):
         theirs._maybe_recommend_cpu()
@@ -99,7 +105,7 @@ def trained(case, monkeypatch, warm_up):
     monkeypatch.setattr(graphs, "WARM_UP", warm_up)
     name, settings, observation = CASES[case]
     config = TypeAdapter(AgentConfig).validate_python(
-        {"algorithm": name, "hyperparameters": settings}
+        {"algorithm": name, "backend": "torch", "hyperparameters": settings}
     )
     env = DummyVecEnv([lambda: FakeEnv(observation, FORCE)] * (8 if name == "PPO" else 1))
     agent = build_agent(config, env, seed=0, device="cuda")
@@ -113,8 +119,8 @@ def trained(case, monkeypatch, warm_up):
 def test_on_an_accelerator_graphs_give_the_bits_of_steps_as_written(case, monkeypatch):
     ours = trained(case, monkeypatch, graphs.WARM_UP)
     expected = trained(case, monkeypatch, 1_000_000)
-    assert ours._update._graphs.captured
-    assert not expected._update._graphs.captured
+    assert ours._graphs.captured
+    assert not expected._graphs.captured
     weights = expected.policy.state_dict()
     for name, weight in ours.policy.state_dict().items():
         assert torch.equal(weight, weights[name]), name

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from functools import cached_property
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -18,9 +17,13 @@ from stable_baselines3.common.utils import obs_as_tensor
 from stable_baselines3.common.vec_env import VecEnv
 from torch import Tensor
 
-from roboyard.agents.fast.acting import Acting, Choice, acting_threads, can_take_apart
-from roboyard.agents.fast.programs import Programs
-from roboyard.agents.fast.steps import unchecked_distributions
+from roboyard.agents.torch.acting import (
+    ChosenActions,
+    can_take_apart,
+    choose_actions,
+    judge_actions,
+)
+from roboyard.agents.torch.threads import acting_threads, torch_threads
 
 
 class Step(NamedTuple):
@@ -50,14 +53,6 @@ class OverlappedRollouts(OnPolicyAlgorithm):
         """Whether the policy's forward pass is SB3's own, which can be taken apart."""
         return can_take_apart(self.policy)
 
-    @cached_property
-    def acting_programs(self) -> Programs:
-        """What rollouts have recorded."""
-        return Programs(learns=False)
-
-    def _excluded_save_params(self) -> list[str]:
-        return [*super()._excluded_save_params(), "acting_programs"]
-
     def collect_rollouts(
         self,
         env: VecEnv,
@@ -75,7 +70,7 @@ class OverlappedRollouts(OnPolicyAlgorithm):
             with torch.no_grad():
                 self.policy.reset_noise(env.num_envs)
         callback.on_rollout_start()
-        with acting_threads(self.observation_space):
+        with torch_threads(acting_threads(self.observation_space)):
             dones = self._make_steps(env, callback, rollout_buffer, n_rollout_steps)
             if dones is None:
                 return False
@@ -95,23 +90,22 @@ class OverlappedRollouts(OnPolicyAlgorithm):
     ) -> NDArray[np.bool_] | None:
         """Make all steps; return the last ``dones``, or None if a callback ends the training."""
         # Variables have SB3's names, because callbacks look them up.
-        acting = Acting(self.policy, self.acting_programs)
         dones: NDArray[np.bool_] | None = None
         last: Step | None = None
         for n_steps in range(n_rollout_steps):
-            with torch.no_grad(), unchecked_distributions():
+            with torch.no_grad():
                 if self.use_sde and self.sde_sample_freq > 0 == n_steps % self.sde_sample_freq:
                     self.policy.reset_noise(env.num_envs)
                 obs_tensor = self._observed()
-                choice = self.choose(acting, obs_tensor)
-                actions = choice.actions.reshape((-1, *self.action_space.shape)).cpu().numpy()  # type: ignore[misc]
+                chosen = self.choose(obs_tensor)
+                actions = chosen.actions.reshape((-1, *self.action_space.shape)).cpu().numpy()  # type: ignore[misc]
                 clipped_actions = self._allowed(actions)
                 env.step_async(clipped_actions)
                 self._keep(last, rollout_buffer)
-                values, log_probs = self.judge(acting, choice)
+                values, log_probs = self.judge(chosen)
             if not math.isfinite(log_probs.sum().item()):
                 # Built with torch's checks, a distribution that is no possible one raises.
-                self.policy._get_action_dist_from_latent(choice.latent)
+                self.policy._get_action_dist_from_latent(chosen.latent)
             new_obs, rewards, dones, infos = env.step_wait()
             self.num_timesteps += env.num_envs
             callback.update_locals(locals())
@@ -125,13 +119,13 @@ class OverlappedRollouts(OnPolicyAlgorithm):
         self._keep(last, rollout_buffer)
         return dones
 
-    def choose(self, acting: Acting, observations: PyTorchObs) -> Choice:
+    def choose(self, observations: PyTorchObs) -> ChosenActions:
         """Draw actions; a method, so that its time can be taken."""
-        return acting.choose(observations)
+        return choose_actions(self.policy, observations)
 
-    def judge(self, acting: Acting, choice: Choice) -> tuple[Tensor, Tensor]:
+    def judge(self, chosen: ChosenActions) -> tuple[Tensor, Tensor]:
         """Return values and log-probabilities; a method, so that its time can be taken."""
-        return acting.judge(choice)
+        return judge_actions(self.policy, chosen)
 
     def _observed(self) -> PyTorchObs:
         assert self._last_obs is not None
