@@ -16,7 +16,7 @@ from stable_baselines3.common.vec_env import DummyVecEnv
 from roboyard.agents import build_agent, build_policy
 from roboyard.agents.algorithms import ACTION_SPACES
 from roboyard.agents.schedules import Linear
-from roboyard.config.algorithms import ALGORITHMS
+from roboyard.config.algorithm_specs import ALGORITHMS
 from roboyard.errors import ConfigError
 from roboyard.testing.agent_configs import ALGORITHM_NAMES, OFF_POLICY_NAMES, small_agent
 from roboyard.testing.fake_envs import FORCE, GOAL, IMAGE, MIXED, VECTOR, FakeEnv

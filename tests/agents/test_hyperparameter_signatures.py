@@ -5,7 +5,7 @@ import pytest
 from roboyard.agents.algorithms import constructor_parameters
 from roboyard.agents.hyperparameters import SET_BY_ROBOYARD
 from roboyard.config.agents import BUILTIN_AGENTS
-from roboyard.config.algorithms import ALGORITHMS
+from roboyard.config.algorithm_specs import ALGORITHMS
 from roboyard.config.schedules import ScheduleBase
 
 

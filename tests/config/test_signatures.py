@@ -8,7 +8,7 @@ import pytest
 from stable_baselines3.common.utils import FloatSchedule
 
 from roboyard.config.agents import BUILTIN_AGENTS
-from roboyard.config.algorithms import ALGORITHMS
+from roboyard.config.algorithm_specs import ALGORITHMS
 from roboyard.config.schedules import LinearSchedule
 
 SET_BY_ROBOYARD = {

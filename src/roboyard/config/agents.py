@@ -128,12 +128,13 @@ def settings_record(agent: AgentBase, spec: AlgorithmSpec | None = None) -> Reco
 
 def agent_record(spec: AlgorithmSpec) -> type[AgentBase]:
     """Return the record of an algorithm's agents, with its own hyperparameters."""
-    record: type[AgentBase] = create_model(
+    name: object = Literal[spec.name]
+    record: type[AgentBase] = create_model(  # type: ignore[call-overload]
         f"{spec.name}Agent",
         __base__=OffPolicyAgentBase if spec.kind == "off-policy" else AgentBase,
         __doc__=spec.summary,
         __module__=__name__,
-        algorithm=(Literal[spec.name], Field(description="Name of the algorithm.")),
+        algorithm=(name, Field(description="Name of the algorithm.")),
         hyperparameters=(
             spec.hyperparameters,
             Field(default=spec.hyperparameters(), description="Its hyperparameters."),

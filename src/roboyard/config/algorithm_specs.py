@@ -66,6 +66,11 @@ class AlgorithmSpec:
     starter: Mapping[str, JsonValue] = field(default_factory=dict)
     """Hyperparameters that ``roboyard init`` sets, for a run of minutes."""
 
+    @property
+    def default_widths(self) -> tuple[tuple[int, ...], tuple[int, ...], int]:
+        """Widths of the hidden layers of actor and critic, and of the LSTM; 0 without one."""
+        return self.actor, self.critic or (), self.lstm_size or 0
+
 
 _ADAM = {"eps": 1e-5}
 _OFF_POLICY: dict[str, JsonValue] = {"learning_starts": 1000, "buffer_size": 100_000}

@@ -130,9 +130,8 @@ def _family(config: ExperimentConfig) -> AlgorithmSpec | None:
 def _widest(config: ExperimentConfig) -> int:
     """Return the width of the widest layer, of the actor, the critic or the LSTM."""
     network, spec = config.agent.network, _family(config)
-    actor, critic, lstm = ((256,), (256,), None)
-    if spec is not None:
-        actor, critic, lstm = spec.actor, spec.critic or (), spec.lstm_size
+    default: tuple[int, ...] = (256,)
+    actor, critic, lstm = (default, default, 0) if spec is None else spec.default_widths
     actor = actor if network.actor is None else network.actor
     critic = critic if network.critic is None else network.critic
-    return max((*actor, *critic, network.lstm_size or lstm or 0), default=0)
+    return max((*actor, *critic, network.lstm_size or lstm))

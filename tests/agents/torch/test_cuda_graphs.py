@@ -94,7 +94,9 @@ def test_what_was_captured_is_forgotten_when_what_it_depends_on_changes():
 
 def test_a_ppo_on_an_accelerator_is_not_told_to_go_back_to_the_cpu():
     env = DummyVecEnv([lambda: FakeEnv(VECTOR, FORCE)])
-    ours, theirs = (lib.PPO("MlpPolicy", env, device="cpu") for lib in (torch_algorithms, stable_baselines3))
+    ours, theirs = (
+        lib.PPO("MlpPolicy", env, device="cpu") for lib in (torch_algorithms, stable_baselines3)
+    )
     theirs.device = ours.device = torch.device("cuda")
     with pytest.warns(UserWarning, match="trying to run PPO on the GPU"):
         theirs._maybe_recommend_cpu()

@@ -139,7 +139,9 @@ def test_a_policy_with_a_forward_pass_of_its_own_takes_sb3s_way():
 def test_learning_goes_on_from_the_memory_of_the_optimizers_that_was_loaded(name, optimizer):
     settings = PPO if name == "PPO" else OFF_POLICY
     agents = [
-        trained(getattr(torch_algorithms, name), settings, policy_kwargs={"optimizer_kwargs": optimizer})
+        trained(
+            getattr(torch_algorithms, name), settings, policy_kwargs={"optimizer_kwargs": optimizer}
+        )
         for _ in range(2)
     ]
     first, second = agents

@@ -15,10 +15,10 @@ import os
 import shutil
 import tempfile
 import time
+from importlib.metadata import version
 from pathlib import Path
 
 import jax
-import jaxlib
 
 _LOG = logging.getLogger(__name__)
 _DAY_S = 86_400.0
@@ -68,7 +68,7 @@ def enable() -> None:
 
     A folder that cannot be written to costs compilations, never a run.
     """
-    if _opened or jax.config.jax_compilation_cache_dir is not None:
+    if _opened or jax.config.values["jax_compilation_cache_dir"] is not None:
         return
     try:
         cache = CompilationCache(shared_folder())
@@ -92,7 +92,7 @@ def publish() -> None:
 def shared_folder() -> Path:
     """Return where processes on machines of this kind keep what they compile."""
     base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(base, "roboyard", "jax", f"{jaxlib.__version__}-{_machine()}")
+    return Path(base, "roboyard", "jax", f"{version('jaxlib')}-{_machine()}")
 
 
 def _machine() -> str:

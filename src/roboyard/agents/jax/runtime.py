@@ -58,7 +58,7 @@ def _processor(threads: int) -> jax.Device:
     # XLA reads the number from the environment when a client is made, and never again.
     with _environment("NPROC", str(threads)):
         client = xla_client.make_cpu_client()
-    device: jax.Device = client.local_devices()[0]
+    device: jax.Device = client.local_devices()[0]  # type: ignore[attr-defined]
     _THREADS[device] = threads
     return device
 

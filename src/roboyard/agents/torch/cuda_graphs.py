@@ -10,10 +10,10 @@ from __future__ import annotations
 import functools
 import logging
 from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
-from stable_baselines3.common.type_aliases import ReplayBufferSamples, TensorDict
+from stable_baselines3.common.type_aliases import TensorDict
 from torch import Tensor
 
 Work = Callable[..., list[Tensor]]
@@ -22,6 +22,8 @@ may neither ask for a value of a tensor nor draw random numbers."""
 
 Fields = Iterable[Tensor | TensorDict | None]
 """Those of a batch: observations may be dictionaries, and discounts may be missing."""
+
+Batch = TypeVar("Batch", bound=tuple[Any, ...])
 
 WARM_UP = 3
 """Calls that run as written before one is captured: libraries set themselves up in them."""
@@ -77,13 +79,20 @@ class Graphs:
         self,
         key: Hashable | None,
         work: Callable[..., list[Tensor]],
-        batch: ReplayBufferSamples,
+        batch: Batch,
         more: Sequence[Tensor],
     ) -> list[Tensor]:
-        """Return what ``work(batch, *more)`` returns; see :meth:`run`."""
-        if key is None or batch.actions.device.type != "cuda":
-            return work(batch, *more)
+        """Return what ``work(batch, *more)`` returns; see :meth:`run`.
+
+        Args:
+            key: See there.
+            work: What to do.
+            batch: A named tuple of tensors, of dictionaries of them, or None.
+            more: Tensors.
+        """
         tensors = _tensors(batch)
+        if key is None or tensors[0].device.type != "cuda":
+            return work(batch, *more)
 
         def on_tensors(*given: Tensor) -> list[Tensor]:
             fields: Any = _with_tensors(batch, iter(given))

@@ -47,7 +47,8 @@ def action_distribution(policy: ActorCriticPolicy, outputs: Tensor, latent: Tens
     else:
         assert isinstance(found, BernoulliDistribution)
         found.distribution = Bernoulli(logits=outputs, validate_args=False)
-    return found
+    distribution: Distribution = found
+    return distribution
 
 
 def gaussian(kind: D, means: Tensor, std: Tensor) -> D:

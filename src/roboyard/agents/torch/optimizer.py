@@ -21,7 +21,7 @@ def descend(optimizer: torch.optim.Optimizer, loss: Tensor, max_norm: float | No
     """
     parameters: list[Tensor] = optimizer.param_groups[0]["params"]
     optimizer.zero_grad()
-    loss.backward(inputs=parameters)
+    torch.autograd.backward(loss, inputs=parameters)
     if max_norm is not None:
         nn.utils.clip_grad_norm_(parameters, max_norm)
     optimizer.step()

@@ -102,7 +102,7 @@ class PPO(OwnThreads, OverlappedRollouts, stable_baselines3.PPO):
         for _ in range(self.n_epochs):
             order = np.random.permutation(buffer.buffer_size * buffer.n_envs)
             rows, stops = [], False
-            for chosen in torch.from_numpy(order).to(self.device).split(self.batch_size):
+            for chosen in torch.split(torch.from_numpy(order).to(self.device), self.batch_size):
                 batch = rollout.take(chosen)
                 rows.append(self._graphs.run_on_batch(self._key, self._learn, batch, self._clip)[0])
                 stops = self._has_moved_far(rows[-1])
