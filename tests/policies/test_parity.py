@@ -11,13 +11,17 @@ from stable_baselines3.common.vec_env import DummyVecEnv, VecNormalize
 
 from roboyard.agents import build_agent
 from roboyard.agents.spaces import channels_first, keys_to_normalize
-from roboyard.testing.agent_configs import COMPILED_NAMES
 from roboyard.config.schema import EnvConfig
 from roboyard.envs.factory import make_env
 from roboyard.policies import ObservationNormalizer, PolicyBundle, load_policy
 from roboyard.policies.completing import export
 from roboyard.policies.runtime import RuntimePolicy
-from roboyard.testing.agent_configs import ALGORITHM_NAMES, small_agent, small_experiment
+from roboyard.testing.agent_configs import (
+    ALGORITHM_NAMES,
+    COMPILED_NAMES,
+    small_agent,
+    small_experiment,
+)
 from roboyard.testing.fake_envs import FORCE, GOAL, IMAGE, MIXED, VECTOR, FakeEnv
 
 TOLERANCE = 1e-5

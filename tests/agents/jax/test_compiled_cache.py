@@ -1,4 +1,4 @@
-"""What is compiled is kept: a second start compiles nothing, and no state of the folder ends a run."""
+"""What is compiled is kept: a second start compiles nothing, and no folder ends a run."""
 
 import os
 import subprocess

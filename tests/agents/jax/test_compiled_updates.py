@@ -12,8 +12,7 @@ from stable_baselines3.common.logger import Logger
 from stable_baselines3.common.vec_env import DummyVecEnv
 
 from roboyard.agents import build_agent
-from roboyard.testing.agent_configs import COMPILED_NAMES
-from roboyard.testing.agent_configs import small_agent
+from roboyard.testing.agent_configs import COMPILED_NAMES, small_agent
 from roboyard.testing.fake_envs import FORCE, GOAL, MIXED, VECTOR, FakeEnv
 
 NOISE = 0.3
