@@ -20,7 +20,7 @@ def test_a_config_that_names_the_former_module_trains_the_same_class_and_is_told
         FutureWarning, match=rf"is now 'roboyard.agents.torch.{name.lower()}:{name}'"
     ):
         agent = build_agent(config, DummyVecEnv([FakeEnv]), seed=0)
-    assert type(agent) is resolve_entry(f"{home}:{name}")
+    assert type(agent) is resolve_entry(f"roboyard.agents.torch.{name.lower()}:{name}")
 
 
 def test_a_pickle_made_by_the_former_module_is_read():

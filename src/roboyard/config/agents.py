@@ -147,6 +147,14 @@ BUILTIN_AGENTS: dict[str, type[AgentBase]] = {spec.name: agent_record(spec) for 
 """The record of each algorithm's agents, by its name."""
 
 
+def __getattr__(name: str) -> type[AgentBase]:
+    """Return an agent's record by its class name, by which pickles find it."""
+    for record in BUILTIN_AGENTS.values():
+        if record.__name__ == name:
+            return record
+    raise AttributeError(f"module '{__name__}' has no attribute '{name}'")
+
+
 def _tag(value: object) -> str | None:
     if isinstance(value, dict):
         name = canonical_name(value.get("algorithm"))
