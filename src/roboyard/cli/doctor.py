@@ -81,7 +81,9 @@ def _packages() -> list[HealthCheck]:
     for package in _CORE:
         version = _version(package)
         remedy = "" if version else f"pip install {package}"
-        findings.append(HealthCheck(package, version is not None, version or "not installed", remedy))
+        findings.append(
+            HealthCheck(package, version is not None, version or "not installed", remedy)
+        )
     return findings
 
 

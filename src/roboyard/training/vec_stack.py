@@ -75,6 +75,8 @@ def _has_numbers(venv: VecEnv) -> bool:
     space = venv.observation_space
     keys = keys_to_normalize(space)
     return bool(keys) if keys is not None else isinstance(space, Box) and not has_images(space)
+
+
 def _gamma(config: ExperimentConfig) -> float:
     found = effective(config.agent, "gamma", 0.99)
     return float(found) if isinstance(found, int | float) else 0.99
