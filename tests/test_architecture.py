@@ -13,12 +13,12 @@ PACKAGE = Path(__file__).parent.parent / "src" / "roboyard"
 FILES = sorted(PACKAGE.rglob("*.py"))
 
 LAYERS = {
-    "errors": 0, "registry": 0, "optional": 0, "seeds": 0,
+    "errors": 0, "resources": 0, "registry": 0, "optional": 0, "seeds": 0,
     "config": 1,
     "sim": 2, "robots": 2, "storage": 2, "tracking": 2,
     "envs": 3, "agents": 3, "policies": 3,
     "training": 4, "evaluation": 4,
-    "tuning": 5, "cloud": 5, "serving": 5, "bridges": 5, "dashboard": 5,
+    "tuning": 5, "containers": 5, "cloud": 5, "serving": 5, "bridges": 5, "dashboard": 5,
     "api": 5, "bench": 5,
     "cli": 6, "testing": 6,
     "__main__": 7,
@@ -29,6 +29,7 @@ ALLOWED_WITHIN_LAYER = {
     ("training", "evaluation"),
     ("registry", "errors"),
     ("optional", "errors"),
+    ("resources", "errors"),
     ("cli", "testing"),
 }
 WALLS = {

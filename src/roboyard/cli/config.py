@@ -65,11 +65,13 @@ def validate(
 
 def _check_environment(config: ExperimentConfig) -> None:
     from roboyard.agents.fit import check_fits
+    from roboyard.agents.memory import check_memory
     from roboyard.envs.factory import make_env
 
     env = make_env(config.env)
     try:
         check_fits(config.agent, env.observation_space, env.action_space)
+        check_memory(config.agent, env.observation_space, env.action_space)
     finally:
         env.close()
 

@@ -12,6 +12,8 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from roboyard.resources import available_cores, memory_limit, memory_text
+
 _CORE = (
     "torch",
     "stable-baselines3",
@@ -117,10 +119,11 @@ def _video() -> Finding:
 
 
 def _threads() -> Finding:
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    cores, limit_bytes = available_cores(), memory_limit()
     limit = os.environ.get("OMP_NUM_THREADS")
+    memory = "" if limit_bytes is None else f" and {memory_text(limit_bytes)} of memory"
     note = f", OMP_NUM_THREADS={limit}" if limit else ""
-    return Finding("processor", True, f"{cores} cores usable{note}")
+    return Finding("processor", True, f"{cores} cores{memory} usable{note}")
 
 
 def _accelerator() -> Finding:

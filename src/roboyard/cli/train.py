@@ -17,6 +17,7 @@ from rich.table import Table
 from roboyard.config.load import load
 from roboyard.config.schema import ExperimentConfig
 from roboyard.errors import ConfigError
+from roboyard.resources import SMALLEST_MEMORY, require_memory
 
 if TYPE_CHECKING:
     from roboyard.training.trainer import TrainResult
@@ -82,6 +83,7 @@ def train(
 
         roboyard train configs/cartpole.yaml --supervise
     """
+    _require_memory()
     if supervise:
         limits = (max_preemptions, max_errors, hang_minutes)
         flags = [*["--quiet"] * quiet, *["--profile"] * profile]
@@ -98,6 +100,12 @@ def train(
     if profile:
         _print_profile(result.run_dir)
     raise typer.Exit(result.exit_code)
+
+
+def _require_memory() -> None:
+    """Refuse to begin where the system would end the run without a word."""
+    remedy = "Allow more (docker run --memory, resources.limits.memory), or train elsewhere."
+    require_memory(SMALLEST_MEMORY, "training even a small network", remedy)
 
 
 @contextlib.contextmanager

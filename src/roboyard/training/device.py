@@ -9,8 +9,8 @@ import gymnasium
 from roboyard.agents.backends import has_accelerator
 from roboyard.agents.spaces import has_images
 from roboyard.config.schema import ExperimentConfig
-from roboyard.envs.shared import available_cores
 from roboyard.errors import ConfigError
+from roboyard.resources import available_cores
 
 LARGE_LAYER = 1024
 """A layer of this width or more is worth an accelerator."""

@@ -13,6 +13,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+from roboyard.resources import available_cores
 from roboyard.storage import atomic
 from roboyard.storage.run_directory import RunDirectory, now
 
@@ -72,7 +73,7 @@ def host_facts() -> dict[str, str | int]:
         "system": platform.platform(),
         "processor": _processor(),
         "cores": os.cpu_count() or 1,
-        "usable_cores": len(os.sched_getaffinity(0)),
+        "usable_cores": available_cores(),
     }
 
 

@@ -17,6 +17,7 @@ from stable_baselines3.her import HerReplayBuffer
 from roboyard.agents.backends import set_up_learner
 from roboyard.agents.factory import build_agent
 from roboyard.agents.fast import Lanes, ParallelLearner
+from roboyard.agents.memory import check_memory
 from roboyard.config.agents import CustomAgent
 from roboyard.config.schema import ExperimentConfig
 from roboyard.seeds import derive_seeds
@@ -212,6 +213,7 @@ def _build_algorithm(config: ExperimentConfig, venv: VecEnv) -> BaseAlgorithm:
     device, reason = choose_device(config, venv.observation_space)
     threads = choose_threads(config, venv.observation_space, device)
     torch.set_num_threads(threads.torch)
+    check_memory(config.agent, venv.observation_space, venv.action_space)
     algorithm = build_agent(config.agent, venv, seed=config.seed, device=device)
     if isinstance(algorithm, ParallelLearner):
         algorithm.lanes = Lanes(threads.lanes)
