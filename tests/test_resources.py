@@ -94,7 +94,7 @@ def test_a_real_memory_limit_ends_training_with_a_line_and_not_with_a_kill(tmp_p
         config = tmp_path / "run.yaml"
         config.write_text("name: x\nenv: {id: roboyard/SimpleRobot-v0}\nagent: {algorithm: PPO}\n")
         command = [sys.executable, "-m", "roboyard", "train", str(config)]
-        join = f"echo $$ > {group}/tasks && exec \"$@\""
+        join = f'echo $$ > {group}/tasks && exec "$@"'
         done = subprocess.run(
             ["sh", "-c", join, "sh", *command], capture_output=True, text=True, check=False
         )

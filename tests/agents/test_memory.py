@@ -8,17 +8,20 @@ import pytest
 from stable_baselines3.common.buffers import DictReplayBuffer, ReplayBuffer
 
 from roboyard.agents.memory import check_memory, replay_buffer_bytes
+from roboyard.config.agents import AgentBase
 from roboyard.config.load import load
 from roboyard.errors import ConfigError
 
 ACTION = gymnasium.spaces.Box(-1, 1, (3,), np.float32)
 
 
-def agent(size: int, algorithm: str = "SAC") -> object:
-    text = {"algorithm": algorithm}
+def agent(size: int, algorithm: str = "SAC") -> AgentBase:
+    text: dict[str, object] = {"algorithm": algorithm}
     if algorithm == "SAC":
         text["hyperparameters"] = {"buffer_size": size}
-    return load({"name": "x", "env": {"id": "roboyard/SimpleRobot-v0"}, "agent": text}).agent
+    train = {"total_steps": 1000}
+    env = {"id": "roboyard/SimpleRobot-v0"}
+    return load({"name": "x", "env": env, "agent": text, "train": train}).agent
 
 
 def real(buffer: ReplayBuffer) -> int:
