@@ -9,6 +9,7 @@ from pydantic import Field, JsonValue, Tag, field_validator
 from roboyard.config import algorithms as hp
 from roboyard.config.base import Record, choice
 from roboyard.config.networks import ActionNoiseConfig, HerConfig, NetworkConfig
+from roboyard.config.uses import CodeName
 from roboyard.registry import suggest
 
 
@@ -128,7 +129,7 @@ class CrossQAgent(OffPolicyAgentBase):
 class CustomAgent(OffPolicyAgentBase):
     """A user's algorithm: a registered name or ``module:Class`` of an SB3 algorithm."""
 
-    algorithm: str = Field(min_length=1)
+    algorithm: CodeName = Field(min_length=1)
     """Registered name, or ``module:Class``."""
     hyperparameters: dict[str, JsonValue] = Field(default_factory=dict)
     """Checked against the class's constructor before training starts."""
