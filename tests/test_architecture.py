@@ -13,8 +13,8 @@ PACKAGE = Path(__file__).parent.parent / "src" / "roboyard"
 FILES = sorted(PACKAGE.rglob("*.py"))
 
 LAYERS = {
-    "text": 0, "json_text": 0, "errors": 0, "resources": 0, "registry": 0, "optional": 0, "seeds": 0,
-    "_moved": 0,
+    "text": 0, "json_text": 0, "errors": 0, "registry": 0, "optional": 0, "seeds": 0, "_moved": 0,
+    "resources": 0,
     "config": 1,
     "sim": 2, "robots": 2, "storage": 2, "tracking": 2,
     "envs": 3, "agents": 3, "policies": 3,

@@ -10,7 +10,7 @@ from typer.testing import CliRunner
 
 from roboyard.cli.app import app
 from roboyard.containers.engine import Engine, find_engine
-from roboyard.containers.image import check_reference, find_source
+from roboyard.containers.image import check_reference, find_checkout
 from roboyard.errors import CloudError, ConfigError
 
 ROOT = Path(__file__).parents[2]
@@ -79,14 +79,14 @@ def test_a_wrong_reference_is_refused_before_anything_runs(text: str) -> None:
 
 
 def test_a_build_is_told_the_revision_and_its_date() -> None:
-    arguments = find_source(ROOT / "src").arguments()
+    arguments = find_checkout(ROOT / "src").arguments()
     assert int(arguments["SOURCE_DATE_EPOCH"]) >= 315532800, "zip files know no earlier date"
     assert arguments["REVISION"]
 
 
 def test_outside_of_a_checkout_the_command_says_where_images_come_from(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="built from a checkout"):
-        find_source(tmp_path)
+        find_checkout(tmp_path)
 
 
 def test_a_dry_run_prints_the_command_and_runs_nothing(path: Path, tmp_path: Path) -> None:

@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from roboyard.cli.output import echo
+
 app = typer.Typer(help="Build, push and run container images.", no_args_is_help=True)
 
 _PASSED_ON = {"allow_extra_args": True, "ignore_unknown_options": True}
@@ -41,20 +43,20 @@ def build(
         roboyard image build --target gpu -- --build-arg CUDA=cuda13
     """
     from roboyard.containers.engine import find_engine
-    from roboyard.containers.image import DOCKERFILE, check_target, find_source
+    from roboyard.containers.image import DOCKERFILE, check_target, find_checkout
 
-    source, target = find_source(folder), check_target(target)
+    checkout, target = find_checkout(folder), check_target(target)
     engine = find_engine(builder, say=_say, dry_run=dry_run)
     image = tag or f"roboyard:{target}"
     engine.build(
-        context=source.root,
-        dockerfile=source.root / DOCKERFILE,
+        context=checkout.root,
+        dockerfile=checkout.root / DOCKERFILE,
         target=target,
         tag=image,
-        arguments=source.arguments(),
+        arguments=checkout.arguments(),
         options=context.args,
     )
-    typer.echo(f"{image} of revision {source.revision}")
+    echo(f"{image} of revision {checkout.revision}")
 
 
 @app.command(context_settings=_PASSED_ON)
@@ -80,7 +82,7 @@ def push(
 
     target, reference = check_target(target), check_reference(reference)
     engine = find_engine(builder, say=_say, dry_run=dry_run)
-    typer.echo(engine.push(tag or f"roboyard:{target}", reference, context.args))
+    echo(engine.push(tag or f"roboyard:{target}", reference, context.args))
 
 
 @app.command(context_settings=_PASSED_ON)
@@ -127,4 +129,4 @@ def run(
 
 
 def _say(line: str) -> None:
-    typer.echo(line, err=True)
+    echo(line, err=True)

@@ -95,9 +95,7 @@ def train(
 
         roboyard train configs/cartpole.yaml --supervise
     """
-    if run_id is not None:
-        check_run_id(run_id)
-    _require_memory()
+    _check_start(run_id)
     if supervise:
         limits = (max_preemptions, max_errors, hang_minutes)
         flags = [*["--quiet"] * quiet, *["--profile"] * profile, *["--trust-code"] * trust_code]
@@ -116,8 +114,10 @@ def train(
     raise typer.Exit(result.exit_code)
 
 
-def _require_memory() -> None:
-    """Refuse to begin where the system would end the run without a word."""
+def _check_start(run_id: str | None) -> None:
+    """Refuse an id that is no folder's name, and memory in which the system would end the run."""
+    if run_id is not None:
+        check_run_id(run_id)
     remedy = "Allow more (docker run --memory, resources.limits.memory), or train elsewhere."
     require_memory(SMALLEST_MEMORY, "training even a small network", remedy)
 

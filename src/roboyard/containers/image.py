@@ -20,7 +20,7 @@ _REFERENCE = re.compile(r"[a-z0-9][a-z0-9._:-]*(/[a-z0-9][a-z0-9._-]*)*(:[\w][\w
 
 
 @dataclass(frozen=True)
-class Source:
+class Checkout:
     """A checkout to build from.
 
     Attributes:
@@ -42,7 +42,7 @@ class Source:
         }
 
 
-def find_source(folder: Path) -> Source:
+def find_checkout(folder: Path) -> Checkout:
     """Return the checkout that holds a folder.
 
     Raises:
@@ -55,7 +55,7 @@ def find_source(folder: Path) -> Source:
             changed = bool(_git(root, "status", "--porcelain", "-uno"))
             date = _git(root, "log", "-1", "--format=%ct")
             revision = f"{head}+changes" if changed else head
-            return Source(root, revision, max(int(date or 0), _FIRST_ZIP_DATE))
+            return Checkout(root, revision, max(int(date or 0), _FIRST_ZIP_DATE))
     raise ConfigError(
         f"no {DOCKERFILE} in '{folder}' or above it. Images are built from a checkout of "
         "Roboyard: go there, or name it with --context."
