@@ -35,17 +35,17 @@ def environments(
 @app.command()
 def algorithms() -> None:
     """List the algorithms that ``agent.algorithm`` may name."""
-    from roboyard.config.agents import BUILTIN_AGENTS
-    from roboyard.config.algorithms import ALGORITHMS
+    from roboyard.config.algorithm_specs import ALGORITHMS, AlgorithmSpec
 
     table = Table(box=None, pad_edge=False)
     for column in ("algorithm", "kind", "what it is"):
         table.add_column(column)
     for name in ALGORITHMS.names():
-        record = BUILTIN_AGENTS.get(name)
-        kind = "off-policy" if record and "her" in record.model_fields else "on-policy"
-        summary = (record.__doc__ or "").partition("\n")[0] if record else "registered by you"
-        table.add_row(*map(cell, (name, kind, summary)))
+        spec = ALGORITHMS.entry(name)
+        if isinstance(spec, AlgorithmSpec):
+            table.add_row(*map(cell, (name, spec.kind, spec.summary)))
+        else:
+            table.add_row(cell(name), "", "registered by you")
     Console().print(table)
 
 

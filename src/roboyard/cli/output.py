@@ -8,9 +8,9 @@ from rich.text import Text
 from roboyard.text import line, shown
 
 
-def echo(text: object = "", *, err: bool = False) -> None:
-    """Print text; control characters in it are written out."""
-    typer.echo(shown(str(text)), err=err)
+def echo(text: object = "", *, err: bool = False, nl: bool = True) -> None:
+    """Print text, and the end of the line unless ``nl`` is false; control characters are shown."""
+    typer.echo(shown(str(text)), err=err, nl=nl)
 
 
 def cell(text: object, style: str = "") -> Text:

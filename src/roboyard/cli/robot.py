@@ -104,9 +104,9 @@ def export(
     meshes = output.with_suffix(".meshes").resolve() if output is not None else cache_folder()
     exported = export_robot(robot, "urdf" if form == "urdf" else "mjcf", meshes, body=body)
     for line in grouped(exported.remarks):
-        typer.echo(f"note: {line}", err=True)
+        echo(f"note: {line}", err=True)
     if output is None:
-        typer.echo(exported.text, nl=False)
+        echo(exported.text, nl=False)
     else:
         write_bytes(output, exported.text.encode())
 

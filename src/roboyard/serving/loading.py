@@ -17,7 +17,7 @@ from roboyard.serving.settings import Settings
 from roboyard.serving.telemetry import Telemetry
 from roboyard.serving.tensors import load_header
 from roboyard.serving.warming import warm_up
-from roboyard.serving.worker import Worker, WorkerError
+from roboyard.serving.worker import TaskProcess, WorkerError
 from roboyard.storage import open_store
 from roboyard.storage.base import join_key
 
@@ -64,7 +64,7 @@ class Loader:
     def __init__(self, settings: Settings, telemetry: Telemetry) -> None:
         self._settings = settings
         self._telemetry = telemetry
-        self._worker = Worker(settings.open_memory_bytes)
+        self._worker = TaskProcess(settings.open_memory_bytes)
         self._pool = ThreadPoolExecutor(1, thread_name_prefix="roboyard-network")
 
     def load(self, path: Path, name: str | None, source: str) -> Version:

@@ -10,7 +10,7 @@ from roboyard.serving import wire
 from roboyard.serving.bodies import LARGE_BYTES
 from roboyard.serving.refusal import Refusal
 from roboyard.serving.tensors import load, load_header
-from roboyard.serving.worker import Worker, WorkerError
+from roboyard.serving.worker import TaskProcess, WorkerError
 
 _MEMORY_BYTES = 2**30
 _TIMEOUT_S = 10.0
@@ -20,7 +20,7 @@ class Reader:
     """Turns bodies and messages into requests."""
 
     def __init__(self) -> None:
-        self._worker = Worker(_MEMORY_BYTES)
+        self._worker = TaskProcess(_MEMORY_BYTES)
         self._pool = ThreadPoolExecutor(1, thread_name_prefix="roboyard-reader")
 
     async def read(

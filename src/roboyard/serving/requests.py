@@ -16,7 +16,7 @@ from roboyard.serving.catalog import Version
 from roboyard.serving.interface import zero_state
 from roboyard.serving.observations import check
 from roboyard.serving.refusal import Refusal
-from roboyard.serving.wire import MAX_SEED, Message, Reply
+from roboyard.serving.wire import MAX_SEED, Message, Reply, refuse_flags
 
 _LOG = logging.getLogger("roboyard.serving")
 
@@ -73,6 +73,7 @@ def _state(given: Sequence[object] | None, contract: Contract, rows: int) -> Sta
     zeros = zero_state(contract, rows)
     if given is None:
         return zeros
+    refuse_flags("state", given)
     try:
         with np.errstate(over="ignore"):  # What becomes infinite is refused below.
             arrays = tuple(_as_state(part) for part in given)

@@ -88,12 +88,8 @@ def decode_json(body: bytes | bytearray | str) -> Message:
     state = content.get("state")
     if state is not None and not isinstance(state, list):
         raise Refusal(422, "state", "'state' must be the list that the last reply held.")
-    has_flags = "true" in text or "false" in text
-    for part in ("observation", "state"):
-        if has_flags and _holds_flag(content.get(part)):
-            raise Refusal(
-                422, part, f"'{part}' must be numbers; it holds true or false.", entry=part
-            )
+    if "true" in text or "false" in text:
+        refuse_flags("observation", content["observation"])
     _check_id(content.get("id"))
     return Message(**content)
 
@@ -108,8 +104,17 @@ def _check_id(value: object) -> None:
         raise malformed(f"'id' cannot be sent back: {str(error)[:100]}.") from None
 
 
+def refuse_flags(part: str, value: object) -> None:
+    """Refuse truth values, which NumPy would take for numbers.
+
+    Raises:
+        Refusal: There is one.
+    """
+    if _holds_flag(value):
+        raise Refusal(422, part, f"'{part}' must be numbers; it holds true or false.", entry=part)
+
+
 def _holds_flag(value: object) -> bool:
-    """Return whether there is a truth value in it, which NumPy would take for a number."""
     waiting = [value]
     while waiting:
         one = waiting.pop()

@@ -26,7 +26,7 @@ class WorkerError(RoboyardError):
     """The process took too long, too much memory, or ended."""
 
 
-class Worker:
+class TaskProcess:
     """One process that does one task at a time; callable from any thread."""
 
     def __init__(self, memory_bytes: int) -> None:

@@ -20,6 +20,7 @@ from roboyard.storage.base import NotFoundError, join_key
 from roboyard.storage.run_directory import RunDirectory
 from roboyard.storage.seal import is_sealed
 from roboyard.training.custody import CONFIG_FILE, local_folder, no_run
+from roboyard.training.device import with_backend
 
 _LOG = logging.getLogger(__name__)
 
@@ -172,6 +173,17 @@ def check_continues(run: RunDirectory, config: ExperimentConfig) -> ExperimentCo
             "a continued run can be extended, not shortened."
         )
     return started_with
+
+
+def keeping_backend(run: RunDirectory, config: ExperimentConfig) -> ExperimentConfig:
+    """Return the config with the backend that the run started with, unless it names one.
+
+    Raises:
+        ConfigError: The run's ``config.yaml`` is damaged.
+    """
+    if config.agent.backend != "auto":
+        return config
+    return with_backend(config, load_run_config(run).agent.backend)
 
 
 def has_ended(run: RunDirectory, started_with: ExperimentConfig, config: ExperimentConfig) -> bool:

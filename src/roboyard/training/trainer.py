@@ -28,7 +28,7 @@ from roboyard.training.preemption import NOTICE, Notice, PreemptionWatcher, make
 from roboyard.training.profile import profiled
 from roboyard.training.provenance import record_segment
 from roboyard.training.result import TrainResult
-from roboyard.training.resume import check_continues, has_ended
+from roboyard.training.resume import check_continues, has_ended, keeping_backend
 from roboyard.training.session import Session, open_session
 from roboyard.training.signals import InterruptGuard
 
@@ -143,6 +143,7 @@ class Trainer:
 
     def _check(self, run: RunDirectory) -> None:
         if self._resume_from is not None:
+            self._config = keeping_backend(run, self._config)
             started_with = check_continues(run, self._config)
             self._ended = has_ended(run, started_with, self._config)
 
@@ -161,7 +162,7 @@ class Trainer:
         elif self._resume_from is not None:
             _LOG.warning("'%s' has no checkpoint yet; starting over.", run.path)
             session.start_over()
-        atomic.write_text(run.config_file, sealed(to_yaml(self._config)))
+        atomic.write_text(run.config_file, sealed(to_yaml(session.config)))
         record_segment(run, start)
         run.write_status(
             "running",
