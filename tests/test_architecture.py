@@ -14,11 +14,12 @@ FILES = sorted(PACKAGE.rglob("*.py"))
 
 LAYERS = {
     "text": 0, "json_text": 0, "errors": 0, "registry": 0, "optional": 0, "seeds": 0, "_moved": 0,
+    "resources": 0,
     "config": 1,
     "sim": 2, "robots": 2, "storage": 2, "tracking": 2,
     "envs": 3, "agents": 3, "policies": 3,
     "training": 4, "evaluation": 4,
-    "tuning": 5, "cloud": 5, "serving": 5, "bridges": 5, "dashboard": 5,
+    "tuning": 5, "containers": 5, "cloud": 5, "serving": 5, "bridges": 5, "dashboard": 5,
     "api": 5, "bench": 5,
     "cli": 6, "testing": 6,
     "__main__": 7,
@@ -32,6 +33,7 @@ ALLOWED_WITHIN_LAYER = {
     ("registry", "errors"),
     ("registry", "_moved"),
     ("optional", "errors"),
+    ("resources", "errors"),
     ("cli", "testing"),
 }
 WALLS = {

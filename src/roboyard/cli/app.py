@@ -16,6 +16,7 @@ from roboyard.cli import (
     doctor,
     evaluate,
     export,
+    image,
     init,
     listing,
     play,
@@ -75,6 +76,7 @@ app.command()(init.init)
 app.command()(doctor.doctor)
 app.add_typer(listing.app, name="list")
 app.add_typer(config.app, name="config")
+app.add_typer(image.app, name="image")
 app.add_typer(runs.app, name="runs")
 app.add_typer(policy.app, name="policy")
 app.add_typer(robot.app, name="robot")
