@@ -15,6 +15,7 @@ from roboyard.cli import (
     config,
     doctor,
     evaluate,
+    experiment,
     export,
     init,
     listing,
@@ -72,6 +73,7 @@ app.command()(export.export)
 app.command()(serve.serve)
 app.command()(init.init)
 app.command()(doctor.doctor)
+app.add_typer(experiment.app, name="experiment")
 app.add_typer(listing.app, name="list")
 app.add_typer(config.app, name="config")
 app.add_typer(runs.app, name="runs")
