@@ -35,7 +35,7 @@ _TAKEOVER_S = 120.0
 """How long to wait for another driver of the run to let go [s]: more than its lease lasts."""
 PREEMPTIONS = {EXIT_CONTINUE, *(sign for n in (9, 15) for sign in (-n, 128 + n))}
 """Exit codes of processes that were stopped from outside."""
-_ERROR_LINES = 400
+_LONGEST_REASON = 400
 
 
 @dataclasses.dataclass(frozen=True)
@@ -113,14 +113,13 @@ def attempt(order: Order) -> Iterator[Progress | Ended]:
         cores = stack.enter_context(taken(order.cpus))
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="roboyard-run-")))
         errors = stack.enter_context((folder / "stderr").open("w+b"))
-        began = os.times()
+        before = _processor_time()
         process = _start(order, status is not None, folder, cores, errors)
         stack.callback(_end, process)
         yield from _watch(order, process, node)
-        ended = os.times()
-        cpu = ended.children_user + ended.children_system
-        cpu -= began.children_user + began.children_system
-        yield _outcome(order, process.returncode, errors, node, time.monotonic() - start, cpu)
+        state, step, reason = _outcome(order, process.returncode, errors)
+        seconds, cpu_s = time.monotonic() - start, _processor_time() - before
+        yield Ended(order.run_id, node, process.returncode, step, state, reason, seconds, cpu_s)
 
 
 def _await_free(uri: str) -> RunSummary | None:
@@ -194,9 +193,14 @@ def _end(process: subprocess.Popen[bytes]) -> None:
     process.wait()
 
 
-def _outcome(
-    order: Order, code: int, errors: IO[bytes], node: str, seconds: float, cpu_s: float
-) -> Ended:
+def _processor_time() -> float:
+    """Return the processor time of all children that have ended, and theirs [s]."""
+    times = os.times()
+    return times.children_user + times.children_system
+
+
+def _outcome(order: Order, code: int, errors: IO[bytes]) -> tuple[str, int, str]:
+    """Return the state, the step and the reason of a run whose process has ended."""
     step, state, reason = 0, "queued", ""
     with contextlib.suppress(RoboyardError):
         found = find_run(open_store(order.uri))
@@ -204,5 +208,5 @@ def _outcome(
     if code and code not in PREEMPTIONS:
         errors.seek(0)
         lines = errors.read().decode(errors="replace").strip().splitlines()
-        reason = (lines[-1] if lines else reason)[:_ERROR_LINES]
-    return Ended(order.run_id, node, code, step, state, reason, seconds, cpu_s)
+        reason = (lines[-1] if lines else reason)[:_LONGEST_REASON]
+    return state, step, reason

@@ -13,7 +13,6 @@ from typing import Any
 
 from roboyard.config.load import to_yaml
 from roboyard.errors import RoboyardError
-from roboyard.storage.runs import RunSummary
 from roboyard.tuning.attempt import Ended, Order, Progress, attempt
 from roboyard.tuning.cluster import draining_nodes, ray_resources
 from roboyard.tuning.ledger import Ledger
@@ -44,8 +43,15 @@ class RunRecord:
     cpu_s: float = 0.0
     """Processor time of all its ended processes [s]."""
     steps_per_s: float = 0.0
+    process_s: float = 0.0
+    """Time of its present process so far [s]."""
     not_before: float = 0.0
     last_error: tuple[object, ...] | None = None
+
+    @property
+    def hours(self) -> float:
+        """Time on nodes so far [h]."""
+        return (self.seconds + self.process_s) / 3600.0
 
     @property
     def has_ended(self) -> bool:
@@ -59,12 +65,15 @@ Listener = Callable[[RunRecord], None]
 class Executor:
     """Runs all runs of an experiment on Ray, which decides where and when."""
 
-    def __init__(self, ray: ModuleType, ledger: Ledger, listener: Listener) -> None:
+    def __init__(
+        self, ray: ModuleType, ledger: Ledger, records: list[RunRecord], listener: Listener
+    ) -> None:
         """Prepare; nothing is started.
 
         Args:
             ray: Ray, connected.
             ledger: The experiment.
+            records: Its runs as they are now; kept up to date.
             listener: Told whenever something changes.
         """
         self._ray = ray
@@ -74,14 +83,13 @@ class Executor:
         self._node_of: dict[Any, str] = {}
         self._cancelled: set[Any] = set()
         self._task = ray.remote(max_retries=0)(_attempt_on_node)
-        self.records = [RunRecord(run) for run in ledger.runs]
+        self.records = records
 
     def run(self) -> list[RunRecord]:
         """Run until every run has finished or failed; return how they ended.
 
         KeyboardInterrupt stops all of them with checkpoints and goes on its way.
         """
-        self._skip_finished(self._ledger.summaries())
         try:
             while any(not record.has_ended for record in self.records):
                 self._submit()
@@ -91,15 +99,6 @@ class Executor:
             self._stop()
             raise
         return self.records
-
-    def _skip_finished(self, summaries: dict[str, RunSummary]) -> None:
-        for record in self.records:
-            found = summaries.get(record.run.run_id)
-            if found is None:
-                continue
-            record.step, record.reason = found.step, found.reason
-            record.state = "finished" if found.state == "finished" else "interrupted"
-            self._listener(record)
 
     def _submit(self) -> None:
         """Hand everything that may run to Ray; it holds what finds no place yet."""
@@ -142,16 +141,17 @@ class Executor:
                 continue
             self._hear(task, record, *told)
 
-    def _hear(self, task: Any, record: RunRecord, node_id: str, told: Progress | Ended) -> None:
+    def _hear(self, task: object, record: RunRecord, node_id: str, told: Progress | Ended) -> None:
         self._node_of[task] = node_id
         record.node = told.node
         record.step = max(record.step, told.step)
         if isinstance(told, Progress):
             record.state = "running"
             record.value = told.best if told.best is not None else record.value
+            record.process_s = told.seconds
             record.steps_per_s = told.steps_done / told.seconds if told.seconds else 0.0
         else:
-            record.seconds += told.seconds
+            record.seconds, record.process_s = record.seconds + told.seconds, 0.0
             record.cpu_s += told.cpu_s
             self._judge(record, told)
         self._listener(record)
@@ -207,7 +207,7 @@ class Executor:
                 self._cancelled.add(task)
                 self._ray.cancel(task, force=False)
 
-    def _forget(self, task: Any) -> None:
+    def _forget(self, task: object) -> None:
         self._active.pop(task, None)
         self._node_of.pop(task, None)
 

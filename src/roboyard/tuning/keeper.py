@@ -40,7 +40,10 @@ def main(grace_s: float, cores: str, command: Sequence[str]) -> int:
         signal.signal(number, lambda *_: os.dup2(os.open(os.devnull, os.O_RDONLY), 0))
     # Its own group, so that a Ctrl-C in the terminal comes once; and dead if the keeper is killed.
     child = subprocess.Popen(
-        command, stdin=subprocess.DEVNULL, process_group=0, preexec_fn=_die_with_parent
+        command,
+        stdin=subprocess.DEVNULL,
+        process_group=0,
+        preexec_fn=_die_with_parent,  # noqa: PLW1509 - this program has one thread
     )
     _wait(child, grace_s)
     _kill_descendants()

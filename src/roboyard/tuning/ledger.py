@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
 from typing import NamedTuple
 
 from pydantic import JsonValue
@@ -43,18 +42,14 @@ class Ledger(NamedTuple):
         return {summary.run: summary for summary in find_runs(open_store(self.uri))}
 
 
-def open_ledger(
-    store: str, name: str, runs: Sequence[PlannedRun], resources: Resources, retries: Retries
-) -> Ledger:
+def open_ledger(mine: Ledger) -> Ledger:
     """Record an experiment, or find it recorded; new seeds and variants may be added.
 
     Raises:
         ConfigError: The name is taken: by other runs, or by an experiment whose runs differ.
         StorageError: The store cannot be used.
     """
-    uri = join_key(store.rstrip("/"), name)
-    mine = Ledger(uri, name, tuple(runs), resources, retries)
-    opened = open_store(uri)
+    opened = open_store(mine.uri)
     try:
         blob = opened.get(LEDGER)
     except NotFoundError:
@@ -62,10 +57,11 @@ def open_ledger(
         try:
             opened.put(LEDGER, _dumped(mine), if_absent=True)
         except AlreadyExistsError:
-            return open_ledger(store, name, runs, resources, retries)
+            return open_ledger(mine)
         return mine
-    merged = _merged(_parsed(blob.data, uri), mine)
-    opened.put(LEDGER, _dumped(merged), if_version=blob.info.version)
+    merged = _merged(_parsed(blob.data, mine.uri), mine)
+    if _dumped(merged) != blob.data:
+        opened.put(LEDGER, _dumped(merged), if_version=blob.info.version)
     return merged
 
 
