@@ -48,12 +48,12 @@ def test_killed_with_its_driver_an_experiment_goes_on_from_its_store_alone(
     process = start(source)
     await_checkpoint(tmp_path / "runs" / "study", process)
     family = psutil.Process(process.pid).children(recursive=True)
-    trainers = [p for p in family if "train" in p.cmdline() and "--quiet" in p.cmdline()]
-    assert trainers
+    started = [child for child in family if "train" in child.cmdline()]
+    assert started
     process.kill()
     process.communicate()
-    _, alive = psutil.wait_procs(family, timeout=90)
-    assert not alive, "nothing that the experiment started outlives its driver"
+    _, alive = psutil.wait_procs(started, timeout=60)
+    assert not alive, "nothing that a run started outlives its driver"
 
     for name in ("study.yaml", "base.yaml"):
         (tmp_path / name).unlink()

@@ -26,6 +26,7 @@ from roboyard.cli import (
     serve,
     task,
     train,
+    tune,
 )
 from roboyard.errors import RoboyardError
 
@@ -65,6 +66,7 @@ def _options(
 
 
 app.command()(train.train)
+app.command()(tune.tune)
 app.command()(bench.bench)
 app.command()(chaos.chaos)
 app.command()(evaluate.evaluate)

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import importlib.util
 import logging
 import os
 import platform
 import secrets
+import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from types import ModuleType
@@ -47,6 +49,16 @@ def import_ray() -> ModuleType:
     return require("ray", "tune")
 
 
+def check_installed() -> None:
+    """Make sure that Ray is there, without importing it.
+
+    Raises:
+        MissingDependencyError: It is not.
+    """
+    if importlib.util.find_spec("ray") is None:
+        import_ray()
+
+
 @contextlib.contextmanager
 def connected(address: str | None = None) -> Iterator[ModuleType]:
     """Yield Ray, connected; a local one is started and stopped.
@@ -60,22 +72,22 @@ def connected(address: str | None = None) -> Iterator[ModuleType]:
         MissingDependencyError: Ray is not installed.
     """
     if address is None:
-        with _environment({**_LOCAL_ENVIRONMENT, **_local_token()}):
-            ray = import_ray()
-            with _quiet():
-                ray.init(
-                    address="local",
-                    num_cpus=available_cores(),
-                    include_dashboard=False,
-                    object_store_memory=_OBJECT_STORE_BYTES,
-                    log_to_driver=False,
-                    logging_level=logging.ERROR,
-                    _node_ip_address="127.0.0.1",
-                )
-            try:
-                yield ray
-            finally:
-                ray.shutdown()
+        _prepare_local()
+        ray = import_ray()
+        with _quiet():
+            ray.init(
+                address="local",
+                num_cpus=available_cores(),
+                include_dashboard=False,
+                object_store_memory=_OBJECT_STORE_BYTES,
+                log_to_driver=False,
+                logging_level=logging.ERROR,
+                _node_ip_address="127.0.0.1",
+            )
+        try:
+            yield ray
+        finally:
+            ray.shutdown()
         return
     ray = import_ray()
     if not ray.is_initialized():
@@ -116,7 +128,7 @@ def check_resources(ray: ModuleType, wanted: Resources, patience_s: float = _PAT
         time.sleep(0.5)
 
 
-def check_nodes(ray: ModuleType, store: str) -> None:
+def check_nodes(ray: ModuleType, store: str, record: str) -> None:
     """Make sure that all nodes have this Roboyard and Python, and reach the store.
 
     Raises:
@@ -127,7 +139,7 @@ def check_nodes(ray: ModuleType, store: str) -> None:
     for node in ray.nodes():
         if node["Alive"]:
             where = _on_node(node["NodeID"])
-            answers[probe.options(scheduling_strategy=where).remote(store)] = node
+            answers[probe.options(scheduling_strategy=where).remote(store, record)] = node
     mine = NodeFacts("this machine", __version__, platform.python_version())
     for answer, node in answers.items():
         name = f"node '{node['NodeManagerHostname']}' ({node['NodeManagerAddress']})"
@@ -148,20 +160,19 @@ def check_nodes(ray: ModuleType, store: str) -> None:
             raise ConfigError(f"{name} cannot reach the store '{store}': {problem}")
 
 
-def probe_node(store: str) -> tuple[NodeFacts, str]:
-    """Return what the node is, and why it does not reach the store, if so; runs on the node."""
+def probe_node(store: str, record: str) -> tuple[NodeFacts, str]:
+    """Return what the node is, and why it does not see a record in the store; runs on the node."""
     import socket
 
     from roboyard.errors import RoboyardError
     from roboyard.storage import open_store
-    from roboyard.tuning.ledger import LEDGER
 
     facts = NodeFacts(socket.gethostname(), __version__, platform.python_version())
     try:
-        found = open_store(store).stat(LEDGER)
+        found = open_store(store).stat(record)
     except RoboyardError as error:
         return facts, str(error)
-    missing = "it does not see this experiment there; give a shared folder or s3://bucket/prefix."
+    missing = "it does not see this study there; give a shared folder or s3://bucket/prefix."
     return facts, "" if found else missing
 
 
@@ -201,23 +212,12 @@ def _amounts(resources: Mapping[str, float]) -> str:
     return ", ".join(parts) or "nothing"
 
 
-def _local_token() -> dict[str, str]:
-    # Given here, Ray does not write one into the home folder.
-    return {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": secrets.token_hex(32)}
-
-
-@contextlib.contextmanager
-def _environment(values: Mapping[str, str]) -> Iterator[None]:
-    old = {key: os.environ.get(key) for key in values}
-    os.environ.update(values)
-    try:
-        yield
-    finally:
-        for key, value in old.items():
-            if value is None:
-                os.environ.pop(key, None)
-            else:
-                os.environ[key] = value
+def _prepare_local() -> None:
+    """Set what Ray reads when it is imported; a Ray that is imported already has its own."""
+    if "ray" not in sys.modules:
+        os.environ.update(_LOCAL_ENVIRONMENT)
+        # Given here, Ray does not write a token into the home folder.
+        os.environ.update(RAY_AUTH_MODE="token", RAY_AUTH_TOKEN=secrets.token_hex(32))
 
 
 @contextlib.contextmanager

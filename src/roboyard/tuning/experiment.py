@@ -19,7 +19,7 @@ from roboyard.tuning.cluster import check_nodes, check_resources, connected, ray
 from roboyard.tuning.comparison import write_comparison
 from roboyard.tuning.definition import load_definition
 from roboyard.tuning.executor import Executor, RunRecord
-from roboyard.tuning.ledger import Ledger, open_ledger, read_ledger
+from roboyard.tuning.ledger import LEDGER, Ledger, open_ledger, read_ledger
 from roboyard.tuning.plan import plan
 
 if TYPE_CHECKING:
@@ -69,7 +69,7 @@ def experiment(
     if not all(record.has_ended for record in records):
         with connected(address) as ray, stopped_by_sigterm():
             check_resources(ray, ledger.resources)
-            check_nodes(ray, ledger.uri)
+            check_nodes(ray, ledger.uri, LEDGER)
             Executor(ray, ledger, records, listener).run()
     report = write_comparison([ledger]) if any(r.state == "finished" for r in records) else ""
     return ExperimentResult(ledger.uri, tuple(records), report)
