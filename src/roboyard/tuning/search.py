@@ -223,6 +223,7 @@ def _fit(
     )
     member = partial(member_of, store) if is_population else (lambda number: None)
     searcher = StudySearcher(study, to_dict(plan.base), metrics, definition.trials, member)
+    os.environ["RAY_AIR_NEW_OUTPUT"] = "0"  # what Ray prints with it, it prints at verbose=0, too
     random.seed(definition.seed)  # population-based training draws from these two
     np.random.seed(definition.seed)
     needs = definition.resources
@@ -250,6 +251,11 @@ def _fit(
                 storage_path=shared or scratch,
                 # Lost nodes alone come here; what runs do wrong is judged by the trial itself.
                 failure_config=tune.FailureConfig(max_failures=definition.retries.preemptions),
+                checkpoint_config=tune.CheckpointConfig(
+                    num_to_keep=None,  # a donor's must be there until its copy has started
+                    checkpoint_at_end=False,
+                    checkpoint_frequency=int(is_population),
+                ),
                 callbacks=[Listening(listener, partial(_send, plan.uri, study_path(plan.uri)))],
                 verbose=0,
             ),

@@ -96,6 +96,7 @@ class StudySearcher(Searcher):  # type: ignore[misc]
             self._study.tell(self._numbers[trial_id], None, ended=False, note=note)
             return
         values = [float(result.get(metric, math.nan)) for metric in self._metrics]
+        self.on_trial_result(trial_id, result)  # Ray does not tell of the last one otherwise
         ended = bool(result.get("ended"))
         note = f"{'ended' if ended else 'stopped'} at step {result['steps']}"
         self._study.tell(self._numbers[trial_id], values, ended=ended, note=note)

@@ -52,7 +52,9 @@ class Study:
                 f"'{path}' holds a study that is to {' and '.join(stored)}; this search is to "
                 f"{' and '.join(directions)}. Choose another name."
             )
-        self._study.set_metric_names([o.metric for o in definition.objectives])
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # it is called experimental
+            self._study.set_metric_names([o.metric for o in definition.objectives])
 
     @property
     def trials(self) -> list[optuna.trial.FrozenTrial]:

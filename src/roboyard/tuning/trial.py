@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -59,9 +58,13 @@ class SearchTrial(tune.Trainable):
     def setup(self, config: Mapping[str, Any], task: TrialTask) -> None:
         """Take the place of a trial; nothing is started yet."""
         self._task = task
+        self._take(config)
+
+    def _take(self, config: Mapping[str, Any]) -> None:
+        task = self._task
         self._number, self._values = int(config["number"]), dict(config["values"])
         self._known = config.get("known")  # an ended trial's last step: no run is started for it
-        self._seen = 0
+        self._seen = self._at = 0
         self._running: Iterator[object] | None = None
         self._results = self._all_results()
         self._member: Member | None = None
@@ -74,7 +77,7 @@ class SearchTrial(tune.Trainable):
     def reset_config(self, new_config: Mapping[str, Any]) -> bool:
         """Take the place of another trial, in the same process."""
         self.cleanup()
-        self.setup(new_config, self._task)
+        self._take(new_config)
         return True
 
     def step(self) -> dict[str, Any]:
@@ -89,15 +92,15 @@ class SearchTrial(tune.Trainable):
 
     def save_checkpoint(self, checkpoint_dir: str) -> None:
         """Write which run this is and how far it was reported; the run has its own checkpoints."""
-        assert self._member is not None
-        state = {"run_id": self._member.run_id, "step": self._at, "seen": self._seen}
+        state = {"run_id": self._first_run(), "step": self._at, "seen": self._seen}
         Path(checkpoint_dir, _STATE).write_text(json.dumps(state))
 
     def load_checkpoint(self, checkpoint_dir: str) -> None:  # type: ignore[override]
         """Go on where a checkpoint was: this trial's own, or another one's with new values."""
         state = json.loads(Path(checkpoint_dir, _STATE).read_text())
-        assert self._member is not None
-        self._seen = int(state["seen"])
+        if self._member is None:
+            return  # it reports again what it has reported, which changes nothing
+        self._seen, self._at = int(state["seen"]), int(state["step"])
         own = self._member.run_id == state["run_id"]
         if own and self._member.values == self._values:
             return
@@ -112,6 +115,8 @@ class SearchTrial(tune.Trainable):
     def _all_results(self) -> Iterator[dict[str, Any]]:
         try:
             yield from self._first_seed()
+            if self._known is not None:
+                yield {**self._numbers([], self._at, 0.0), "done": True, "ended": False}
             yield from self._other_seeds()
         except TrainingError as error:
             yield {**self._numbers([], 0, 0.0), "done": True, "ended": False, "failed": str(error)}
@@ -124,8 +129,6 @@ class SearchTrial(tune.Trainable):
             self._at = row.step
             result = self._numbers([row], row.step, training_time(uri))
             yield {**result, "done": False, "ended": False}
-            if self._known is not None and row.step >= self._known:
-                return
 
     def _first_run(self) -> str:
         if self._member is not None:
@@ -152,7 +155,7 @@ class SearchTrial(tune.Trainable):
         """Yield the evaluations of a run from where it was, as they are made; start it first."""
         uri, position = join_key(self._task.uri, run_id), self._seen
         if self._known is not None:
-            yield from evaluations(uri)[position:]
+            yield from (row for row in evaluations(uri)[position:] if row.step <= self._known)
             return
         errors = preemptions = 0
         while True:
@@ -189,6 +192,7 @@ class SearchTrial(tune.Trainable):
         """Return every metric: of several runs over all their episodes together."""
         known: dict[str, float] = {"steps": steps, "time_s": seconds}
         found: dict[str, Any] = {"steps": steps, "number": self._number}
+        found["run_id"] = self._first_run()
         for metric in self._task.metrics:
             value = float("nan")
             if metric in known:
@@ -198,6 +202,4 @@ class SearchTrial(tune.Trainable):
             elif rows:
                 value = sum(row.value(metric) for row in rows) / len(rows)
             found[metric] = value
-        with contextlib.suppress(AttributeError):
-            found["run_id"] = self._first_run()
         return found
