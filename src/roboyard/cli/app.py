@@ -15,6 +15,7 @@ from roboyard.cli import (
     config,
     doctor,
     evaluate,
+    experiment,
     export,
     image,
     init,
@@ -26,6 +27,7 @@ from roboyard.cli import (
     serve,
     task,
     train,
+    tune,
 )
 from roboyard.cli.output import echo
 from roboyard.errors import RoboyardError
@@ -66,6 +68,7 @@ def _options(
 
 
 app.command()(train.train)
+app.command()(tune.tune)
 app.command()(bench.bench)
 app.command()(chaos.chaos)
 app.command()(evaluate.evaluate)
@@ -74,6 +77,7 @@ app.command()(export.export)
 app.command()(serve.serve)
 app.command()(init.init)
 app.command()(doctor.doctor)
+app.add_typer(experiment.app, name="experiment")
 app.add_typer(listing.app, name="list")
 app.add_typer(config.app, name="config")
 app.add_typer(image.app, name="image")
