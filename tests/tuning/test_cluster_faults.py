@@ -58,8 +58,17 @@ def drain(address: str, node: str) -> None:
     ray = Path(sys.executable).with_name("ray")
     why = ["--reason", "DRAIN_NODE_REASON_PREEMPTION", "--reason-message", "spot"]
     subprocess.run(
-        [ray, "drain-node", "--address", address, "--node-id", node, *why]
-        + ["--deadline-remaining-seconds", "120"],
+        [
+            ray,
+            "drain-node",
+            "--address",
+            address,
+            "--node-id",
+            node,
+            *why,
+            "--deadline-remaining-seconds",
+            "120",
+        ],
         check=True,
         capture_output=True,
     )
@@ -123,4 +132,3 @@ def by_hand(folder: Path) -> dict[str, str]:
     with ThreadPoolExecutor(2) as pool:
         list(pool.map(train, SEEDS))
     return weights(folder / "hand", "study")
-

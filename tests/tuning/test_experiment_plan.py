@@ -6,11 +6,11 @@ import json
 from pathlib import Path
 
 import pytest
+from tuning_studies import Study
 
 from roboyard.errors import ConfigError
 from roboyard.tuning.experiment import ledger_of, planned
-from roboyard.tuning.ledger import LEDGER
-from tuning_studies import Study
+from roboyard.tuning.experiment_record import LEDGER
 
 
 def ids(path: Path) -> list[str]:
@@ -72,7 +72,7 @@ def test_seeds_and_variants_may_be_added(study: Study) -> None:
 def test_a_name_that_another_experiment_has_is_refused(study: Study) -> None:
     ledger_of(study("seeds: [0]"))
     before = Path("runs/study", LEDGER).read_text()
-    with pytest.raises(ConfigError, match="taken by another.*gamma = 0.99 there and 0.5 here"):
+    with pytest.raises(ConfigError, match=r"taken by another.*gamma = 0.99 there and 0.5 here"):
         ledger_of(study("seeds: [0]\nvariants: {default: {agent.hyperparameters.gamma: 0.5}}"))
     assert Path("runs/study", LEDGER).read_text() == before
 
@@ -81,7 +81,7 @@ def test_a_name_that_has_ordinary_runs_is_refused(study: Study) -> None:
     run = Path("runs/study/20260101-120000")
     run.mkdir(parents=True)
     (run / "config.yaml").write_text("name: study\n")
-    with pytest.raises(ConfigError, match="name 'study' is taken.*20260101-120000"):
+    with pytest.raises(ConfigError, match=r"name 'study' is taken.*20260101-120000"):
         ledger_of(study("seeds: [0]"))
 
 

@@ -82,8 +82,15 @@ def by_hand(folder: Path, study: Study) -> dict[str, str]:
     for seed in (0, 1):
         settings = ["--set", f"seed={seed}", "--set", "name=study", "--set", "store=hand"]
         subprocess.run(
-            [*COMMAND[:3], "train", "base.yaml", "--quiet", "--run-id", f"default-s{seed}"]
-            + settings,
+            [
+                *COMMAND[:3],
+                "train",
+                "base.yaml",
+                "--quiet",
+                "--run-id",
+                f"default-s{seed}",
+                *settings,
+            ],
             check=True,
             capture_output=True,
             env={**os.environ, "OMP_NUM_THREADS": "1"},

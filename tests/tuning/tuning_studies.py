@@ -6,8 +6,6 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 
-
-
 BASE = """
 name: tiny
 env: {id: roboyard/SimpleRobot-v0, num_envs: 2}

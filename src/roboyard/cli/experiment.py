@@ -13,7 +13,7 @@ from rich.console import Console
 from roboyard.cli.tables import markdown_table
 
 if TYPE_CHECKING:
-    from roboyard.tuning.costs import Machine
+    from roboyard.tuning.costs import MachineSpeed
 
 app = typer.Typer(
     help="Run, watch and compare experiments: several seeds and variants of one config.",
@@ -29,7 +29,8 @@ _Record = Annotated[
     Path | None, typer.Option("--bench", help="Record of 'roboyard bench --json', for costs.")
 ]
 _MachineType = Annotated[
-    str | None, typer.Option("--machine", help="Machine type in that record; else the cheapest.")
+    str | None,
+    typer.Option("--machine", help="Machine type in that record; else the cheapest."),
 ]
 EXIT_CONTINUE = 75
 
@@ -61,8 +62,8 @@ def run(
         roboyard experiment run s3://bucket/runs/hopper-study --resume
     """
     from roboyard.errors import ConfigError
-    from roboyard.tuning.board import Board, summary_lines
     from roboyard.tuning.experiment import experiment, planned
+    from roboyard.tuning.live_table import LiveTable, summary_lines
 
     if resume and Path(source).is_file():
         raise ConfigError(
@@ -75,7 +76,7 @@ def run(
         return
     logging.basicConfig(format="%(levelname)s: %(message)s")
     console = Console()
-    board = Board(console, kind.price_of(planned(source).resources) if kind else None)
+    board = LiveTable(console, kind.price_of(planned(source).resources) if kind else None)
     try:
         with board.shown():
             result = experiment(source, address=address, listener=board.update)
@@ -96,7 +97,7 @@ def status(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON for other programs.")] = False,
 ) -> None:
     """Show how every run of an experiment is."""
-    from roboyard.tuning.ledger import read_ledger
+    from roboyard.tuning.experiment_record import read_ledger
 
     ledger = read_ledger(experiment)
     found = ledger.summaries()
@@ -120,7 +121,7 @@ def status(
 def report(experiment: _Experiment) -> None:
     """Write the comparison of an experiment's variants anew, from what there is by now."""
     from roboyard.tuning.comparison import write_comparison
-    from roboyard.tuning.ledger import read_ledger
+    from roboyard.tuning.experiment_record import read_ledger
 
     typer.echo(f"{write_comparison([read_ledger(experiment)])}/comparison.md")
 
@@ -132,7 +133,7 @@ def compare(
     """Compare the variants of several experiments; the files go to the first one's report."""
     from roboyard.errors import ConfigError
     from roboyard.tuning.comparison import write_comparison
-    from roboyard.tuning.ledger import read_ledger
+    from roboyard.tuning.experiment_record import read_ledger
 
     if len(experiments) < 2:
         raise ConfigError(
@@ -146,7 +147,7 @@ def _reason(row: dict[str, object]) -> str:
     return str(row.get("reason") or "-")
 
 
-def _machine(record: Path | None, name: str | None) -> Machine | None:
+def _machine(record: Path | None, name: str | None) -> MachineSpeed | None:
     from roboyard.errors import ConfigError
     from roboyard.tuning.costs import read_machine
 
@@ -157,7 +158,7 @@ def _machine(record: Path | None, name: str | None) -> Machine | None:
     return read_machine(record, name)
 
 
-def _dry_run(source: str, address: str | None, machine: Machine | None) -> None:
+def _dry_run(source: str, address: str | None, machine: MachineSpeed | None) -> None:
     from roboyard.tuning.experiment import planned, where_it_fits
 
     ledger = planned(source)

@@ -2,7 +2,7 @@
 
 The data's way::
 
-    experiment.yaml -> Definition -> Plan: one resolved config a run
+    experiment.yaml -> ExperimentDefinition -> Plan: one resolved config a run
         -> ledger: <store>/<name>/experiment.json, written once, all that --resume needs
         -> executor: one Ray task a run; Ray decides where
              -> keeper -> roboyard train    a process of its own on the node
@@ -15,15 +15,15 @@ it may be continued, and a lease fences it. Ray's worker only starts it, and wat
 has learnt is known from the store, never from Ray: so any part of Ray may die.
 
 ===============  ==================================================================
-``definition``   what an experiment's file may hold
+``experiment_definition``   what an experiment's file may hold
 ``plan``         from a definition to the configs of its runs
-``ledger``       an experiment's record in its store; who owns a name
+``experiment_record``       an experiment's record in its store; who owns a name
 ``cluster``      a local Ray, or an existing one; what it has and whether it fits
 ``cores``        cores of one node, shared out among runs
-``keeper``       one child process, none of whose descendants outlives it
-``attempt``      one process of a run on a node, as a Ray task
+``child_process``       one child process, none of whose descendants outlives it
+``run_task``      one process of a run on a node, as a Ray task
 ``executor``     starts attempts until every run has ended; budgets
-``board``        how far every run is, for people
-``comparison``   runs against each other; ``precipice`` has the statistics
+``live_table``        how far every run is, for people
+``comparison``   runs against each other; ``aggregates`` has the statistics
 ===============  ==================================================================
 """

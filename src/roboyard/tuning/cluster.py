@@ -15,10 +15,10 @@ from types import ModuleType
 from typing import NamedTuple
 
 from roboyard import __version__
-from roboyard.envs.shared import available_cores
 from roboyard.errors import CloudError, ConfigError
 from roboyard.optional import require
-from roboyard.tuning.definition import Resources
+from roboyard.resources import available_cores
+from roboyard.tuning.experiment_definition import RunResources
 
 _LOCAL_ENVIRONMENT = {
     "RAY_USAGE_STATS_ENABLED": "0",
@@ -109,7 +109,7 @@ def connected(address: str | None = None) -> Iterator[ModuleType]:
     yield ray
 
 
-def check_resources(ray: ModuleType, wanted: Resources, patience_s: float = _PATIENCE_S) -> None:
+def check_resources(ray: ModuleType, wanted: RunResources, patience_s: float = _PATIENCE_S) -> None:
     """Make sure that some node can hold a run; Ray itself would wait for ever.
 
     Raises:
@@ -185,7 +185,7 @@ def draining_nodes() -> set[str]:
     return set(state.get_draining_nodes())
 
 
-def ray_resources(wanted: Resources) -> dict[str, float]:
+def ray_resources(wanted: RunResources) -> dict[str, float]:
     """Return resources as Ray names them."""
     needs = {"CPU": wanted.cpus}
     if wanted.gpus:

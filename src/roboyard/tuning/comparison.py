@@ -10,17 +10,17 @@ from itertools import combinations
 from roboyard.errors import ConfigError
 from roboyard.storage import open_store
 from roboyard.storage.base import join_key
+from roboyard.tuning.aggregates import Estimate, aggregate_iqm, probability_of_improvement
 from roboyard.tuning.curves import draw_curves, draw_profiles
-from roboyard.tuning.gathering import Group, gather, score
-from roboyard.tuning.ledger import Ledger
-from roboyard.tuning.precipice import Estimate, aggregate_iqm, probability_of_improvement
+from roboyard.tuning.experiment_record import ExperimentRecord
+from roboyard.tuning.results import VariantResults, gather, score
 
 FOLDER = "report"
 _MOST_PAIRS = 45
 Rows = list[list[str]]
 
 
-def write_comparison(ledgers: Sequence[Ledger]) -> str:
+def write_comparison(ledgers: Sequence[ExperimentRecord]) -> str:
     """Write the comparison of one experiment's variants, or of several experiments.
 
     Args:
@@ -53,7 +53,7 @@ def write_comparison(ledgers: Sequence[Ledger]) -> str:
     return join_key(ledgers[0].uri, folder)
 
 
-def markdown(groups: Sequence[Group], title: str) -> str:
+def markdown(groups: Sequence[VariantResults], title: str) -> str:
     """Return the comparison as a Markdown page."""
     parts = [f"# {title}", "", *_table(_variant_rows(groups)), ""]
     parts += [
@@ -76,7 +76,7 @@ def markdown(groups: Sequence[Group], title: str) -> str:
     return "\n".join(parts)
 
 
-def _variant_rows(groups: Sequence[Group], digits: int = 5) -> Rows:
+def _variant_rows(groups: Sequence[VariantResults], digits: int = 5) -> Rows:
     rows = [["variant", "runs", "return (IQM)", "low", "high", "worst run", "best run"]]
     for group in groups:
         runs = f"{len(group.runs)} of {group.planned}"
@@ -89,7 +89,7 @@ def _variant_rows(groups: Sequence[Group], digits: int = 5) -> Rows:
     return rows
 
 
-def _pair_rows(groups: Sequence[Group]) -> Rows:
+def _pair_rows(groups: Sequence[VariantResults]) -> Rows:
     rows = [["X", "Y", "P(X > Y)", "low", "high"]]
     for one, other in list(combinations([g for g in groups if g.runs], 2))[:_MOST_PAIRS]:
         estimate: Estimate = probability_of_improvement(one.scores, other.scores)
@@ -97,7 +97,7 @@ def _pair_rows(groups: Sequence[Group]) -> Rows:
     return rows
 
 
-def _term_rows(groups: Sequence[Group]) -> Rows:
+def _term_rows(groups: Sequence[VariantResults]) -> Rows:
     """Return the means of what the tasks report, such as reward terms, a column a variant."""
     columns = []
     for group in groups:
@@ -114,7 +114,7 @@ def _term_rows(groups: Sequence[Group]) -> Rows:
     return rows
 
 
-def _run_rows(groups: Sequence[Group]) -> Rows:
+def _run_rows(groups: Sequence[VariantResults]) -> Rows:
     rows = [["variant", "run", "seed", "state", "step", "score", "training_s"]]
     for group in groups:
         for run in group.runs:

@@ -9,11 +9,11 @@ from typing import NamedTuple
 
 from roboyard.errors import ConfigError
 from roboyard.registry import suggest
-from roboyard.tuning.definition import Resources
+from roboyard.tuning.experiment_definition import RunResources
 from roboyard.tuning.plan import PlannedRun
 
 
-class Machine(NamedTuple):
+class MachineSpeed(NamedTuple):
     """A machine type in a bench record."""
 
     name: str
@@ -23,17 +23,17 @@ class Machine(NamedTuple):
     steps_per_core_s: float
     """Of the config that was measured [1/s]."""
 
-    def hours(self, run: PlannedRun, resources: Resources) -> float:
+    def hours(self, run: PlannedRun, resources: RunResources) -> float:
         """Return how long a run is expected to take [h]."""
         speed = self.steps_per_core_s * max(resources.cpus, 1e-9)
         return run.config.train.total_steps / speed / 3600.0
 
-    def price_of(self, resources: Resources) -> float:
+    def price_of(self, resources: RunResources) -> float:
         """Return what an hour of one run costs: its cores' part of the machine."""
         return self.price * resources.cpus / self.cores
 
 
-def read_machine(path: Path, name: str | None) -> Machine:
+def read_machine(path: Path, name: str | None) -> MachineSpeed:
     """Return a machine type of a record that ``roboyard bench --json`` wrote.
 
     Args:
@@ -61,4 +61,4 @@ def read_machine(path: Path, name: str | None) -> Machine:
         )
     row = machines[name]
     price = row.get("spot") or row.get("on_demand")
-    return Machine(name, int(str(row["cores"])), float(str(price)), speed)
+    return MachineSpeed(name, int(str(row["cores"])), float(str(price)), speed)

@@ -13,8 +13,8 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter
 
 from roboyard.evaluation.curve import thousands
-from roboyard.tuning.gathering import Floats, Group
-from roboyard.tuning.precipice import aggregate_iqm, performance_profile
+from roboyard.tuning.aggregates import aggregate_iqm, performance_profile
+from roboyard.tuning.results import Floats, VariantResults
 
 _COLOURS = ("#0b62b5", "#d1410c", "#3f7f3f", "#7a4fa3", "#8a6d3b", "#20828a", "#b03a6b", "#606a73")
 _STYLES: tuple[object, ...] = ("-", (0, (5, 2)), (0, (1, 1.5)), (0, (6, 2, 1, 2)))
@@ -33,7 +33,7 @@ class Curve(NamedTuple):
     high: Floats
 
 
-def learning_curve(group: Group) -> Curve | None:
+def learning_curve(group: VariantResults) -> Curve | None:
     """Return the curve of a variant, as far as all of its runs have come; None if there is none.
 
     Between two evaluations of a run its last one counts.
@@ -57,7 +57,7 @@ def learning_curve(group: Group) -> Curve | None:
     return Curve(steps.astype(np.float64), value, low, high)
 
 
-def draw_curves(groups: Sequence[Group], title: str) -> bytes:
+def draw_curves(groups: Sequence[VariantResults], title: str) -> bytes:
     """Return the learning curves of variants as PNG."""
     figure, axes = _figure(title)
     for index, group in enumerate(groups):
@@ -80,7 +80,7 @@ def draw_curves(groups: Sequence[Group], title: str) -> bytes:
     return _png(figure, axes)
 
 
-def draw_profiles(groups: Sequence[Group], title: str) -> bytes:
+def draw_profiles(groups: Sequence[VariantResults], title: str) -> bytes:
     """Return the performance profiles of variants as PNG."""
     figure, axes = _figure(title)
     scored = [(i, group) for i, group in enumerate(groups) if group.runs]

@@ -13,10 +13,10 @@ from typing import Any
 
 from roboyard.config.load import to_yaml
 from roboyard.errors import RoboyardError
-from roboyard.tuning.attempt import Ended, Order, Progress, attempt
 from roboyard.tuning.cluster import draining_nodes, ray_resources
-from roboyard.tuning.ledger import Ledger
+from roboyard.tuning.experiment_record import ExperimentRecord
 from roboyard.tuning.plan import PlannedRun
+from roboyard.tuning.run_task import RunEnd, RunOrder, RunProgress, attempt
 
 _LOG = logging.getLogger(__name__)
 _WAIT_S = 1.0
@@ -66,7 +66,11 @@ class Executor:
     """Runs all runs of an experiment on Ray, which decides where and when."""
 
     def __init__(
-        self, ray: ModuleType, ledger: Ledger, records: list[RunRecord], listener: Listener
+        self,
+        ray: ModuleType,
+        ledger: ExperimentRecord,
+        records: list[RunRecord],
+        listener: Listener,
     ) -> None:
         """Prepare; nothing is started.
 
@@ -116,12 +120,12 @@ class Executor:
             ).remote(self._order(record.run))
             self._active[task] = record
 
-    def _order(self, run: PlannedRun) -> Order:
+    def _order(self, run: PlannedRun) -> RunOrder:
         uri = self._ledger.uri_of(run.run_id)
         store = self._ledger.uri.rpartition("/")[0]
         config = run.config.model_copy(update={"store": store, "name": self._ledger.name})
         cpus = self._ledger.resources.cpus
-        return Order(run.run_id, uri, to_yaml(config), cpus, os.getcwd())
+        return RunOrder(run.run_id, uri, to_yaml(config), cpus, os.getcwd())
 
     def _collect(self) -> None:
         if not self._active:
@@ -141,11 +145,13 @@ class Executor:
                 continue
             self._hear(task, record, *told)
 
-    def _hear(self, task: object, record: RunRecord, node_id: str, told: Progress | Ended) -> None:
+    def _hear(
+        self, task: object, record: RunRecord, node_id: str, told: RunProgress | RunEnd
+    ) -> None:
         self._node_of[task] = node_id
         record.node = told.node
         record.step = max(record.step, told.step)
-        if isinstance(told, Progress):
+        if isinstance(told, RunProgress):
             record.state = "running"
             record.value = told.best if told.best is not None else record.value
             record.process_s = told.seconds
@@ -156,7 +162,7 @@ class Executor:
             self._judge(record, told)
         self._listener(record)
 
-    def _judge(self, record: RunRecord, ended: Ended) -> None:
+    def _judge(self, record: RunRecord, ended: RunEnd) -> None:
         record.reason = ended.reason
         if ended.is_finished:
             record.state = "finished"
@@ -172,7 +178,7 @@ class Executor:
             record.state = "failed"
             record.reason = f"stopped from outside {record.preemptions} times; the last: {reason}"
 
-    def _failed(self, record: RunRecord, ended: Ended) -> None:
+    def _failed(self, record: RunRecord, ended: RunEnd) -> None:
         record.errors += 1
         this = (ended.code, ended.step, ended.reason)
         repeated, record.last_error = this == record.last_error, this
@@ -191,7 +197,7 @@ class Executor:
             self._preempted(record, "its node is to go away")
         elif isinstance(error, errors.RayTaskError):
             text = str(error).strip().splitlines()[-1]
-            self._failed(record, Ended(record.run.run_id, record.node, 1, 0, "", text, 0.0))
+            self._failed(record, RunEnd(record.run.run_id, record.node, 1, 0, "", text, 0.0))
         else:
             self._preempted(record, f"its node or worker died ({type(error).__name__})")
         _LOG.warning("%s: %s.", record.run.run_id, record.reason)
@@ -226,7 +232,7 @@ class Executor:
             time.sleep(0.3)
 
 
-def _attempt_on_node(order: Order) -> Iterator[tuple[str, Progress | Ended]]:
+def _attempt_on_node(order: RunOrder) -> Iterator[tuple[str, RunProgress | RunEnd]]:
     """Run an attempt as a Ray task; say on which node, because Ray does not tell the driver."""
     import ray
 

@@ -10,16 +10,16 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from roboyard.envs.shared import available_cores
 from roboyard.errors import ConfigError
+from roboyard.resources import available_cores
 from roboyard.storage import open_store
 from roboyard.storage.base import join_key
 from roboyard.training.custody import local_folder
 from roboyard.tuning.cluster import check_nodes, check_resources, connected, ray_resources
 from roboyard.tuning.comparison import write_comparison
-from roboyard.tuning.definition import load_definition
 from roboyard.tuning.executor import Executor, RunRecord
-from roboyard.tuning.ledger import LEDGER, Ledger, open_ledger, read_ledger
+from roboyard.tuning.experiment_definition import load_definition
+from roboyard.tuning.experiment_record import LEDGER, ExperimentRecord, open_ledger, read_ledger
 from roboyard.tuning.plan import plan
 
 if TYPE_CHECKING:
@@ -75,7 +75,7 @@ def experiment(
     return ExperimentResult(ledger.uri, tuple(records), report)
 
 
-def recorded(ledger: Ledger) -> list[RunRecord]:
+def recorded(ledger: ExperimentRecord) -> list[RunRecord]:
     """Return how the runs of an experiment are, as the store knows it; those that failed may go on.
 
     Raises:
@@ -109,7 +109,7 @@ def stopped_by_sigterm() -> Iterator[None]:
         signal.signal(signal.SIGTERM, previous)
 
 
-def ledger_of(source: str | Path) -> Ledger:
+def ledger_of(source: str | Path) -> ExperimentRecord:
     """Return the experiment of a file, recorded in its store, or the one recorded at a place.
 
     Raises:
@@ -119,7 +119,7 @@ def ledger_of(source: str | Path) -> Ledger:
     return ledger if is_recorded(source) else open_ledger(ledger)
 
 
-def planned(source: str | Path) -> Ledger:
+def planned(source: str | Path) -> ExperimentRecord:
     """Return the experiment of a file, not recorded yet, or the one recorded at a place.
 
     Raises:
@@ -131,7 +131,7 @@ def planned(source: str | Path) -> Ledger:
     runs = tuple(plan(definition, Path(source).parent))
     store = absolute(definition.store or runs[0].config.store)
     uri = join_key(store, definition.name)
-    return Ledger(uri, definition.name, runs, definition.resources, definition.retries)
+    return ExperimentRecord(uri, definition.name, runs, definition.resources, definition.retries)
 
 
 def is_recorded(source: str | Path) -> bool:
@@ -139,7 +139,7 @@ def is_recorded(source: str | Path) -> bool:
     return "://" in str(source) or Path(source).is_dir()
 
 
-def where_it_fits(ledger: Ledger, address: str | None) -> str:
+def where_it_fits(ledger: ExperimentRecord, address: str | None) -> str:
     """Return how many runs fit side by side, and where, in words.
 
     Raises:

@@ -14,7 +14,7 @@ from pydantic import JsonValue
 from roboyard.config.load import load, to_dict
 from roboyard.config.schema import ExperimentConfig
 from roboyard.errors import ConfigError
-from roboyard.tuning.definition import Definition, Overrides
+from roboyard.tuning.experiment_definition import ExperimentDefinition, Overrides
 
 MOST_RUNS = 10_000
 _UNSAFE = re.compile(r"[^A-Za-z0-9._-]+")
@@ -31,7 +31,7 @@ class PlannedRun(NamedTuple):
     config: ExperimentConfig
 
 
-def plan(definition: Definition, folder: Path) -> list[PlannedRun]:
+def plan(definition: ExperimentDefinition, folder: Path) -> list[PlannedRun]:
     """Return every run of an experiment, variant by variant.
 
     Args:
@@ -50,7 +50,7 @@ def plan(definition: Definition, folder: Path) -> list[PlannedRun]:
     return runs
 
 
-def variants(definition: Definition) -> dict[str, Overrides]:
+def variants(definition: ExperimentDefinition) -> dict[str, Overrides]:
     """Return the variants by name: the named ones, each with every point of grid and zip.
 
     Raises:
@@ -104,7 +104,7 @@ def _text(value: JsonValue) -> str:
 
 
 def _config(
-    base: Path, definition: Definition, variant: str, overrides: Overrides, seed: int
+    base: Path, definition: ExperimentDefinition, variant: str, overrides: Overrides, seed: int
 ) -> ExperimentConfig:
     settings = [f"{key}={json.dumps(value)}" for key, value in overrides.items()]
     settings += [f"name={definition.name}", f"seed={seed}"]

@@ -14,7 +14,7 @@ from roboyard.tuning.search_definition import (
     PopulationScheduler,
     SearchDefinition,
 )
-from roboyard.tuning.space import Integer, LogUniform, OneOf, Uniform, clipped
+from roboyard.tuning.space import ChoiceSpace, IntegerSpace, LogUniformSpace, UniformSpace, clipped
 
 TIME = "steps"
 """What schedulers count: control steps, of all seeds of a trial together."""
@@ -50,7 +50,7 @@ def make_scheduler(definition: SearchDefinition, base: ExperimentConfig) -> Any:
         )
     if isinstance(scheduler, PopulationScheduler):
         return _population(definition, scheduler)
-    return schedulers.FIFOScheduler()
+    return schedulers.FIFOScheduler()  # type: ignore[no-untyped-call]
 
 
 def _population(definition: SearchDefinition, scheduler: PopulationScheduler) -> Any:  # noqa: ANN401
@@ -73,14 +73,14 @@ def _population(definition: SearchDefinition, scheduler: PopulationScheduler) ->
     )
 
 
-def _mutation(distribution: Uniform | LogUniform | Integer | OneOf) -> Any:  # noqa: ANN401
+def _mutation(distribution: UniformSpace | LogUniformSpace | IntegerSpace | ChoiceSpace) -> Any:  # noqa: ANN401
     """Return how a value is drawn anew: a list of choices, or a function."""
     match distribution:
-        case OneOf(values=values):
+        case ChoiceSpace(values=values):
             return list(values)
-        case Integer(low=low, high=high):
+        case IntegerSpace(low=low, high=high):
             return lambda: random.randint(low, high)
-        case LogUniform(low=low, high=high):
+        case LogUniformSpace(low=low, high=high):
             return lambda: float(np.exp(random.uniform(np.log(low), np.log(high))))
-        case Uniform(low=low, high=high):
+        case UniformSpace(low=low, high=high):
             return lambda: random.uniform(low, high)

@@ -24,9 +24,10 @@ from roboyard.storage.base import NotFoundError, Store, join_key
 from roboyard.storage.runs import find_runs
 from roboyard.training.custody import local_folder, work_folder
 from roboyard.tuning.cluster import check_installed, check_nodes, check_resources, connected
+from roboyard.tuning.evaluation_rows import OWN_METRICS, check_metric
 from roboyard.tuning.experiment import absolute, is_recorded, stopped_by_sigterm
+from roboyard.tuning.experiment_definition import RunResources
 from roboyard.tuning.population import member_of
-from roboyard.tuning.rows import OWN_METRICS, check_metric
 from roboyard.tuning.schedulers import make_scheduler
 from roboyard.tuning.search_definition import PopulationScheduler, SearchDefinition, load_search
 from roboyard.tuning.space import corners, ordered, to_overrides
@@ -204,7 +205,7 @@ def _fit(
 ) -> None:
     from ray import tune
 
-    from roboyard.tuning.listening import Listening
+    from roboyard.tuning.callback import ResultCallback
     from roboyard.tuning.searcher import StudySearcher
     from roboyard.tuning.trial import SearchTrial, TrialTask
 
@@ -227,10 +228,7 @@ def _fit(
     random.seed(definition.seed)  # population-based training draws from these two
     np.random.seed(definition.seed)
     needs = definition.resources
-    bundle = {"cpu": needs.cpus, "gpu": needs.gpus}
-    if needs.memory_gb:
-        bundle["memory"] = needs.memory_gb * 1e9
-    trainable = tune.with_resources(tune.with_parameters(SearchTrial, task=task), bundle)
+    trainable = tune.with_resources(tune.with_parameters(SearchTrial, task=task), _bundle(needs))
     local = local_folder(plan.uri)
     with tempfile.TemporaryDirectory(prefix="roboyard-tune-") as scratch:
         # Checkpoints of a population's members, some bytes each, must be seen by all nodes.
@@ -251,18 +249,23 @@ def _fit(
                 storage_path=shared or scratch,
                 # Lost nodes alone come here; what runs do wrong is judged by the trial itself.
                 failure_config=tune.FailureConfig(max_failures=definition.retries.preemptions),
-                checkpoint_config=tune.CheckpointConfig(
-                    num_to_keep=None,  # a donor's must be there until its copy has started
-                    checkpoint_at_end=False,
-                    checkpoint_frequency=int(is_population),
-                ),
-                callbacks=[Listening(listener, partial(_send, plan.uri, study_path(plan.uri)))],
+                # A donor's checkpoint must be there until its copy has started: all are kept.
+                checkpoint_config=tune.CheckpointConfig(checkpoint_frequency=int(is_population)),
+                callbacks=[
+                    ResultCallback(listener, partial(_send, plan.uri, study_path(plan.uri)))
+                ],
                 verbose=0,
             ),
         )
         results = tuner.fit()
     if results.num_errors:
         raise StorageError(f"{results.num_errors} trials were lost; run the search again to go on.")
+
+
+def _bundle(needs: RunResources) -> dict[str, float]:
+    """Return what a trial needs, in Ray's words."""
+    bundle = {"cpu": needs.cpus, "gpu": float(needs.gpus)}
+    return bundle | ({"memory": needs.memory_gb * 1e9} if needs.memory_gb else {})
 
 
 def _room(ray: ModuleType, cpus: float, gpus: float) -> int:

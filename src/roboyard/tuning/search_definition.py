@@ -9,7 +9,7 @@ from pydantic import Field, JsonValue, NonNegativeInt, PositiveInt, Tag, model_v
 
 from roboyard.config.base import Name, Record, choice
 from roboyard.config.validation import checked
-from roboyard.tuning.definition import Resources, Retries, read_mapping
+from roboyard.tuning.experiment_definition import RetryLimits, RunResources, read_mapping
 from roboyard.tuning.space import Space
 
 RETURN = "return"
@@ -118,9 +118,9 @@ class SearchDefinition(Record):
     """Values of trials to begin with."""
     warm_start: str | None = None
     """An earlier search, whose trials count as known: its folder, or its place in a store."""
-    resources: Resources = Resources()
+    resources: RunResources = RunResources()
     """What each trial needs of a node."""
-    retries: Retries = Retries()
+    retries: RetryLimits = RetryLimits()
     """How often a trial's run is started again."""
 
     @model_validator(mode="after")

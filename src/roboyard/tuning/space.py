@@ -24,7 +24,7 @@ class _Distribution(Record):
     """Only where other keys of the space have these values; else the base config's stands."""
 
 
-class Uniform(_Distribution):
+class UniformSpace(_Distribution):
     """A number between two others, each as likely as any."""
 
     type: Literal["uniform"]
@@ -36,7 +36,7 @@ class Uniform(_Distribution):
         return _checked_bounds(self, self.low, self.high)
 
 
-class LogUniform(_Distribution):
+class LogUniformSpace(_Distribution):
     """A positive number between two others, whose logarithm is as likely as any."""
 
     type: Literal["loguniform"]
@@ -48,7 +48,7 @@ class LogUniform(_Distribution):
         return _checked_bounds(self, self.low, self.high)
 
 
-class Integer(_Distribution):
+class IntegerSpace(_Distribution):
     """A whole number between two others, both included."""
 
     type: Literal["int"]
@@ -64,7 +64,7 @@ class Integer(_Distribution):
         return _checked_bounds(self, self.low, self.high)
 
 
-class OneOf(_Distribution):
+class ChoiceSpace(_Distribution):
     """One of several values: numbers, texts, lists, mappings."""
 
     type: Literal["choice"]
@@ -86,10 +86,10 @@ def _tag(value: object) -> str | None:
 
 
 Distribution = Annotated[
-    Annotated[Uniform, Tag("<uniform>")]
-    | Annotated[LogUniform, Tag("<loguniform>")]
-    | Annotated[Integer, Tag("<int>")]
-    | Annotated[OneOf, Tag("<choice>")],
+    Annotated[UniformSpace, Tag("<uniform>")]
+    | Annotated[LogUniformSpace, Tag("<loguniform>")]
+    | Annotated[IntegerSpace, Tag("<int>")]
+    | Annotated[ChoiceSpace, Tag("<choice>")],
     choice(
         "distribution",
         _tag,
@@ -136,7 +136,7 @@ def corners(space: Space) -> Iterator[Values]:
         needed = _conditions(space, key)
         extremes = (
             distribution.values
-            if isinstance(distribution, OneOf)
+            if isinstance(distribution, ChoiceSpace)
             else [distribution.low, distribution.high]
         )
         for value in extremes:
@@ -160,10 +160,10 @@ def clipped(space: Space, values: Values) -> dict[str, JsonValue]:
     found = dict(values)
     for key, value in values.items():
         distribution = space[key]
-        if isinstance(distribution, OneOf) or not isinstance(value, int | float):
+        if isinstance(distribution, ChoiceSpace) or not isinstance(value, int | float):
             continue
         inside = min(max(value, distribution.low), distribution.high)
-        if isinstance(distribution, Integer):
+        if isinstance(distribution, IntegerSpace):
             offset = round((inside - distribution.low) / distribution.step) * distribution.step
             inside = min(distribution.low + offset, distribution.high)
         found[key] = inside

@@ -14,7 +14,15 @@ from roboyard.errors import ConfigError
 from roboyard.optional import require
 from roboyard.seeds import derive_seeds
 from roboyard.tuning.search_definition import SearchDefinition
-from roboyard.tuning.space import Integer, LogUniform, OneOf, Space, Uniform, is_active, ordered
+from roboyard.tuning.space import (
+    ChoiceSpace,
+    IntegerSpace,
+    LogUniformSpace,
+    Space,
+    UniformSpace,
+    is_active,
+    ordered,
+)
 
 if TYPE_CHECKING:
     import optuna
@@ -137,11 +145,9 @@ class Study:
         sign = 1.0 if self._definition.objectives[0].goal == "max" else -1.0
         return [max(done, key=lambda t: (sign * t.values[0], -t.number))]
 
-    def _sampler(self, number: int) -> optuna.samplers.BaseSampler:
-        samplers, seed = (
-            self._optuna.samplers,
-            derive_seeds(self._definition.seed, f"trial-{number}", 1)[0],
-        )
+    def _sampler(self, number: int) -> Any:  # noqa: ANN401 - optuna is imported late
+        samplers = self._optuna.samplers
+        seed = derive_seeds(self._definition.seed, f"trial-{number}", 1)[0]
         if self._definition.sampler == "random":
             return samplers.RandomSampler(seed=seed)
         if self._definition.sampler == "cmaes":
@@ -154,13 +160,13 @@ class Study:
     def _drawn(self, trial: optuna.Trial, key: str) -> JsonValue:
         found: Any
         match self._definition.space[key]:
-            case Uniform(low=low, high=high):
+            case UniformSpace(low=low, high=high):
                 found = trial.suggest_float(key, low, high)
-            case LogUniform(low=low, high=high):
+            case LogUniformSpace(low=low, high=high):
                 found = trial.suggest_float(key, low, high, log=True)
-            case Integer(low=low, high=high, step=step, log=log):
+            case IntegerSpace(low=low, high=high, step=step, log=log):
                 found = trial.suggest_int(key, low, high, step=step, log=log)
-            case OneOf(values=values):
+            case ChoiceSpace(values=values):
                 choices = [self._encoded(key, value) for value in values]
                 found = trial.suggest_categorical(key, choices)
         return self._decoded(key, found)
@@ -173,7 +179,7 @@ class Study:
 
     def _decoded(self, key: str, value: Any) -> JsonValue:  # noqa: ANN401
         distribution = self._definition.space[key]
-        if isinstance(distribution, OneOf):
+        if isinstance(distribution, ChoiceSpace):
             return next(v for v in distribution.values if self._encoded(key, v) == value)
         found: JsonValue = value
         return found
@@ -195,7 +201,7 @@ class Study:
                 )
 
 
-def open_earlier(optuna: Any, path: Path) -> optuna.Study:  # noqa: ANN401
+def open_earlier(optuna: Any, path: Path) -> Any:  # noqa: ANN401 - optuna is imported late
     """Return the only study in a file.
 
     Raises:
@@ -207,5 +213,4 @@ def open_earlier(optuna: Any, path: Path) -> optuna.Study:  # noqa: ANN401
     names = optuna.get_all_study_names(storage)
     if len(names) != 1:
         raise ConfigError(f"'{path}' holds {len(names)} studies; it must be one.")
-    study: Any = optuna.load_study(study_name=names[0], storage=storage)
-    return study
+    return optuna.load_study(study_name=names[0], storage=storage)

@@ -15,10 +15,15 @@ from roboyard.errors import TrainingError
 from roboyard.evaluation.statistics import interquartile_mean
 from roboyard.storage import open_store
 from roboyard.storage.base import join_key
-from roboyard.tuning.attempt import Ended, Order, attempt
-from roboyard.tuning.definition import Retries
+from roboyard.tuning.evaluation_rows import (
+    EvaluationRow,
+    evaluations,
+    final_evaluation,
+    training_time,
+)
+from roboyard.tuning.experiment_definition import RetryLimits
 from roboyard.tuning.population import Member, copy_run, member_of, record
-from roboyard.tuning.rows import Row, evaluations, final_evaluation, training_time
+from roboyard.tuning.run_task import RunEnd, RunOrder, attempt
 from roboyard.tuning.search_definition import RETURN
 from roboyard.tuning.space import to_overrides
 
@@ -35,7 +40,7 @@ class TrialTask(NamedTuple):
     seeds: tuple[int, ...]
     metrics: tuple[str, ...]
     """Names of the objectives' metrics."""
-    retries: Retries
+    retries: RetryLimits
     cpus: float
     folder: str
     """Where the driver was started."""
@@ -55,8 +60,9 @@ class SearchTrial(tune.Trainable):
     again, anywhere, reports the same rows, at once where they are in the store already.
     """
 
-    def setup(self, config: Mapping[str, Any], task: TrialTask) -> None:
+    def setup(self, config: Mapping[str, Any], task: TrialTask | None = None) -> None:
         """Take the place of a trial; nothing is started yet."""
+        assert task is not None  # what tune.with_parameters hands over
         self._task = task
         self._take(config)
 
@@ -136,7 +142,7 @@ class SearchTrial(tune.Trainable):
         return run_id_of(self._number, self._task.seeds[0])
 
     def _other_seeds(self) -> Iterator[dict[str, Any]]:
-        finals: list[Row] = []
+        finals: list[EvaluationRow] = []
         steps, seconds = 0, 0.0
         for index, seed in enumerate(self._task.seeds):
             run_id = self._first_run() if index == 0 else run_id_of(self._number, seed)
@@ -151,7 +157,7 @@ class SearchTrial(tune.Trainable):
             is_last = index == len(self._task.seeds) - 1
             yield {**self._numbers(finals, steps, seconds), "done": is_last, "ended": is_last}
 
-    def _rows(self, run_id: str) -> Iterator[Row]:
+    def _rows(self, run_id: str) -> Iterator[EvaluationRow]:
         """Yield the evaluations of a run from where it was, as they are made; start it first."""
         uri, position = join_key(self._task.uri, run_id), self._seen
         if self._known is not None:
@@ -160,9 +166,9 @@ class SearchTrial(tune.Trainable):
         errors = preemptions = 0
         while True:
             self._running = attempt(self._order(run_id))
-            ended: Ended | None = None
+            ended: RunEnd | None = None
             for told in self._running:
-                ended = told if isinstance(told, Ended) else None
+                ended = told if isinstance(told, RunEnd) else None
                 for row in evaluations(uri)[position:]:
                     position += 1
                     yield row
@@ -179,16 +185,16 @@ class SearchTrial(tune.Trainable):
             if ended.code == 2:  # the config's own fault, which another start does not mend
                 raise TrainingError(ended.reason)
 
-    def _order(self, run_id: str) -> Order:
+    def _order(self, run_id: str) -> RunOrder:
         seed = int(run_id.partition("-s")[2].partition("-")[0])
         store, _, name = self._task.uri.rpartition("/")
         values = self._values if self._member is None else self._member.values
         settings = [f"seed={seed}", f"store={json.dumps(store)}", f"name={name}"]
         config = load(self._task.base, [*to_overrides(values), *settings])
         uri = join_key(self._task.uri, run_id)
-        return Order(run_id, uri, to_yaml(config), self._task.cpus, self._task.folder)
+        return RunOrder(run_id, uri, to_yaml(config), self._task.cpus, self._task.folder)
 
-    def _numbers(self, rows: list[Row], steps: int, seconds: float) -> dict[str, Any]:
+    def _numbers(self, rows: list[EvaluationRow], steps: int, seconds: float) -> dict[str, Any]:
         """Return every metric: of several runs over all their episodes together."""
         known: dict[str, float] = {"steps": steps, "time_s": seconds}
         found: dict[str, Any] = {"steps": steps, "number": self._number}

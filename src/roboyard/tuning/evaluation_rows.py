@@ -17,7 +17,7 @@ from roboyard.tuning.search_definition import RETURN
 OWN_METRICS = (RETURN, "success_rate", "time_s", "steps")
 
 
-class Row(NamedTuple):
+class EvaluationRow(NamedTuple):
     """One evaluation of a run."""
 
     step: int
@@ -37,12 +37,12 @@ class Row(NamedTuple):
         return self.metrics.get(metric, float("nan"))
 
 
-def evaluations(uri: str) -> list[Row]:
+def evaluations(uri: str) -> list[EvaluationRow]:
     """Return the evaluations of a run during training, in their order."""
     return [_row(row) for row in _lines(_text(uri, "evaluations.jsonl"))]
 
 
-def final_evaluation(uri: str) -> Row | None:
+def final_evaluation(uri: str) -> EvaluationRow | None:
     """Return the evaluation of the best policy at the end, on episodes of its own."""
     found = _lines(_text(uri, "final_evaluation.json").replace("\n", " "))
     return _row(found[0]) if found else None
@@ -91,10 +91,10 @@ def _lines(text: str) -> list[dict[str, Any]]:
     return found
 
 
-def _row(row: dict[str, Any]) -> Row:
+def _row(row: dict[str, Any]) -> EvaluationRow:
     metrics = row.get("metrics") or {}
     rate = row.get("success_rate")
-    return Row(
+    return EvaluationRow(
         int(row["step"]),
         tuple(float(value) for value in row.get("returns") or (row["mean"],)),
         None if rate is None else float(rate),

@@ -23,7 +23,7 @@ from roboyard.storage import open_store
 from roboyard.storage.runs import RunSummary, find_run
 from roboyard.training.custody import CONFIG_FILE, local_folder, work_folder
 from roboyard.training.signals import EXIT_CONTINUE
-from roboyard.tuning import keeper
+from roboyard.tuning import child_process
 from roboyard.tuning.cores import taken
 
 PROGRAM = (sys.executable, "-c", "from roboyard.cli import main; main()")
@@ -39,7 +39,7 @@ _LONGEST_REASON = 400
 
 
 @dataclasses.dataclass(frozen=True)
-class Order:
+class RunOrder:
     """What a node is asked to do."""
 
     run_id: str
@@ -54,7 +54,7 @@ class Order:
 
 
 @dataclasses.dataclass(frozen=True)
-class Progress:
+class RunProgress:
     """How far a process of a run is."""
 
     run_id: str
@@ -69,7 +69,7 @@ class Progress:
 
 
 @dataclasses.dataclass(frozen=True)
-class Ended:
+class RunEnd:
     """How a process of a run ended."""
 
     run_id: str
@@ -98,7 +98,7 @@ class Ended:
         return not self.is_finished and self.code in PREEMPTIONS
 
 
-def attempt(order: Order) -> Iterator[Progress | Ended]:
+def attempt(order: RunOrder) -> Iterator[RunProgress | RunEnd]:
     """Start or continue a run, and tell how far it is until its process ends.
 
     A run that has ended already is left alone. Interrupted by KeyboardInterrupt (which is how Ray
@@ -107,7 +107,7 @@ def attempt(order: Order) -> Iterator[Progress | Ended]:
     node, start = socket.gethostname(), time.monotonic()
     status = _await_free(order.uri)
     if status is not None and status.state == "finished":
-        yield Ended(order.run_id, node, 0, status.step, "finished", status.reason, 0.0)
+        yield RunEnd(order.run_id, node, 0, status.step, "finished", status.reason, 0.0)
         return
     with contextlib.ExitStack() as stack:
         cores = stack.enter_context(taken(order.cpus))
@@ -119,7 +119,7 @@ def attempt(order: Order) -> Iterator[Progress | Ended]:
         yield from _watch(order, process, node)
         state, step, reason = _outcome(order, process.returncode, errors)
         seconds, cpu_s = time.monotonic() - start, _processor_time() - before
-        yield Ended(order.run_id, node, process.returncode, step, state, reason, seconds, cpu_s)
+        yield RunEnd(order.run_id, node, process.returncode, step, state, reason, seconds, cpu_s)
 
 
 def _await_free(uri: str) -> RunSummary | None:
@@ -139,7 +139,7 @@ def _await_free(uri: str) -> RunSummary | None:
 
 
 def _start(
-    order: Order, exists: bool, folder: Path, cores: Sequence[int], errors: IO[bytes]
+    order: RunOrder, exists: bool, folder: Path, cores: Sequence[int], errors: IO[bytes]
 ) -> subprocess.Popen[bytes]:
     if exists:
         command = [*PROGRAM, "train", order.uri, "--resume", "--quiet"]
@@ -151,7 +151,7 @@ def _start(
     threads = str(max(1, int(order.cpus)))
     names = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
     return subprocess.Popen(
-        [sys.executable, "-IS", keeper.__file__, str(GRACE_S), where, *command],
+        [sys.executable, "-IS", child_process.__file__, str(GRACE_S), where, *command],
         stdin=subprocess.PIPE,  # closes when this worker dies, however it dies
         stdout=subprocess.DEVNULL,
         stderr=errors,
@@ -161,7 +161,7 @@ def _start(
     )
 
 
-def _watch(order: Order, process: subprocess.Popen[bytes], node: str) -> Iterator[Progress]:
+def _watch(order: RunOrder, process: subprocess.Popen[bytes], node: str) -> Iterator[RunProgress]:
     start, told, first = time.monotonic(), 0.0, None
     folder = local_folder(order.uri) or work_folder(order.uri)
     while process.poll() is None:
@@ -171,7 +171,7 @@ def _watch(order: Order, process: subprocess.Popen[bytes], node: str) -> Iterato
             told = now
             step, value = _newest(folder)
             first = step if first is None else first
-            yield Progress(order.run_id, node, step, value, now - start, step - first)
+            yield RunProgress(order.run_id, node, step, value, now - start, step - first)
 
 
 def _newest(folder: Path) -> tuple[int, float | None]:
@@ -199,7 +199,7 @@ def _processor_time() -> float:
     return times.children_user + times.children_system
 
 
-def _outcome(order: Order, code: int, errors: IO[bytes]) -> tuple[str, int, str]:
+def _outcome(order: RunOrder, code: int, errors: IO[bytes]) -> tuple[str, int, str]:
     """Return the state, the step and the reason of a run whose process has ended."""
     step, state, reason = 0, "queued", ""
     with contextlib.suppress(RoboyardError):

@@ -8,7 +8,7 @@ from typing import Any
 from ray import tune
 
 
-class Listening(tune.Callback):  # type: ignore[misc]
+class ResultCallback(tune.Callback):
     """Passes on each result, and says when a trial has ended."""
 
     def __init__(

@@ -12,22 +12,22 @@ from roboyard.errors import ConfigError, StorageError
 from roboyard.storage import open_store
 from roboyard.storage.base import AlreadyExistsError, NotFoundError, join_key
 from roboyard.storage.runs import RunSummary, find_runs
-from roboyard.tuning.definition import Resources, Retries
+from roboyard.tuning.experiment_definition import RetryLimits, RunResources
 from roboyard.tuning.plan import PlannedRun, from_record, to_record
 
 LEDGER = "experiment.json"
 _VERSION = 1
 
 
-class Ledger(NamedTuple):
+class ExperimentRecord(NamedTuple):
     """An experiment as its store knows it."""
 
     uri: str
     """The experiment's folder, or its place in a store."""
     name: str
     runs: tuple[PlannedRun, ...]
-    resources: Resources
-    retries: Retries
+    resources: RunResources
+    retries: RetryLimits
 
     def uri_of(self, run_id: str) -> str:
         """Return what a run is continued with."""
@@ -42,7 +42,7 @@ class Ledger(NamedTuple):
         return {summary.run: summary for summary in find_runs(open_store(self.uri))}
 
 
-def open_ledger(mine: Ledger) -> Ledger:
+def open_ledger(mine: ExperimentRecord) -> ExperimentRecord:
     """Record an experiment, or find it recorded; new seeds and variants may be added.
 
     Raises:
@@ -65,7 +65,7 @@ def open_ledger(mine: Ledger) -> Ledger:
     return merged
 
 
-def read_ledger(uri: str) -> Ledger:
+def read_ledger(uri: str) -> ExperimentRecord:
     """Return the experiment that was recorded at a place.
 
     Raises:
@@ -82,7 +82,7 @@ def read_ledger(uri: str) -> Ledger:
         ) from error
 
 
-def _refuse_strangers(ledger: Ledger) -> None:
+def _refuse_strangers(ledger: ExperimentRecord) -> None:
     strangers = sorted(ledger.summaries())
     if strangers:
         raise ConfigError(
@@ -91,7 +91,7 @@ def _refuse_strangers(ledger: Ledger) -> None:
         )
 
 
-def _merged(old: Ledger, new: Ledger) -> Ledger:
+def _merged(old: ExperimentRecord, new: ExperimentRecord) -> ExperimentRecord:
     """Return the new experiment with the old one's further runs; those in both must agree."""
     known = {run.run_id: run for run in old.runs}
     planned = {run.run_id for run in new.runs}
@@ -122,7 +122,7 @@ def _first_difference(old: JsonValue, new: JsonValue, path: str = "") -> str:
     return f"{path} = {json.dumps(old)} there and {json.dumps(new)} here"
 
 
-def _dumped(ledger: Ledger) -> bytes:
+def _dumped(ledger: ExperimentRecord) -> bytes:
     value = {
         "version": _VERSION,
         "name": ledger.name,
@@ -133,17 +133,17 @@ def _dumped(ledger: Ledger) -> bytes:
     return json.dumps(value, indent=1).encode()
 
 
-def _parsed(data: bytes, uri: str) -> Ledger:
+def _parsed(data: bytes, uri: str) -> ExperimentRecord:
     try:
         value = json.loads(data)
         if value["version"] != _VERSION:
             raise ValueError(f"its version is {value['version']}, this Roboyard reads {_VERSION}")
-        return Ledger(
+        return ExperimentRecord(
             uri,
             str(value["name"]),
             tuple(from_record(run_id, record) for run_id, record in value["runs"].items()),
-            Resources.model_validate(value["resources"]),
-            Retries.model_validate(value["retries"]),
+            RunResources.model_validate(value["resources"]),
+            RetryLimits.model_validate(value["retries"]),
         )
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise StorageError(f"'{uri}/{LEDGER}' cannot be read: {error}.") from error

@@ -16,7 +16,7 @@ from roboyard.storage import open_store
 from roboyard.storage.base import NotFoundError
 from roboyard.storage.run_directory import RunDirectory
 from roboyard.training.custody import local_folder
-from roboyard.tuning.ledger import Ledger
+from roboyard.tuning.experiment_record import ExperimentRecord
 
 _FILES = (
     "config.yaml",
@@ -30,7 +30,7 @@ _FILES = (
 Floats = NDArray[np.float64]
 
 
-class Group(NamedTuple):
+class VariantResults(NamedTuple):
     """The runs of one variant, one a seed."""
 
     name: str
@@ -56,7 +56,7 @@ def score(run: RunData) -> float:
     return run.final.mean if run.final is not None else run.evaluations[-1].mean
 
 
-def gather(ledgers: Sequence[Ledger]) -> list[Group]:
+def gather(ledgers: Sequence[ExperimentRecord]) -> list[VariantResults]:
     """Return the variants of experiments, in their order.
 
     Raises:
@@ -69,11 +69,11 @@ def gather(ledgers: Sequence[Ledger]) -> list[Group]:
             ids = [run.run_id for run in ledger.runs if run.variant == variant]
             found = tuple(data[i] for i in ids if data[i].final or data[i].evaluations)
             name = variant if len(ledgers) == 1 else f"{ledger.name}/{variant}"
-            groups.append(Group(name, found, len(ids)))
+            groups.append(VariantResults(name, found, len(ids)))
     return groups
 
 
-def _read_all(ledger: Ledger) -> dict[str, RunData]:
+def _read_all(ledger: ExperimentRecord) -> dict[str, RunData]:
     ids = [run.run_id for run in ledger.runs]
     local = local_folder(ledger.uri)
     if local is not None:

@@ -10,12 +10,13 @@ from pathlib import Path
 
 import psutil
 
-from roboyard.tuning import keeper
+from roboyard.tuning import child_process
 
 # A child with a grandchild in a session of its own, which ignores SIGTERM.
 FAMILY = """
 import os, signal, subprocess, sys, time
-code = "import signal, time; signal.signal(15, signal.SIG_IGN); print(1, flush=True); time.sleep(600)"
+code = "import signal, time; signal.signal(15, signal.SIG_IGN); print(1, flush=True);"
+code += "time.sleep(600)"
 command = [sys.executable, "-c", code]
 grandchild = subprocess.Popen(command, start_new_session=True, stdout=subprocess.PIPE)
 grandchild.stdout.readline()
@@ -26,8 +27,16 @@ print(os.getpid(), grandchild.pid, flush=True)
 
 def start(rest: str, grace_s: float = 5.0) -> tuple[subprocess.Popen[str], list[psutil.Process]]:
     process = subprocess.Popen(
-        [sys.executable, "-IS", keeper.__file__, str(grace_s), "-"]
-        + [sys.executable, "-c", FAMILY.format(rest=rest)],
+        [
+            sys.executable,
+            "-IS",
+            child_process.__file__,
+            str(grace_s),
+            "-",
+            sys.executable,
+            "-c",
+            FAMILY.format(rest=rest),
+        ],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
@@ -88,7 +97,16 @@ def test_a_child_keeps_to_its_cores(tmp_path: Path) -> None:
     core = min(os.sched_getaffinity(0))
     out = tmp_path / "cores"
     code = f"import os; open({str(out)!r}, 'w').write(str(os.sched_getaffinity(0)))"
-    command = [sys.executable, "-IS", keeper.__file__, "1", str(core), sys.executable, "-c", code]
+    command = [
+        sys.executable,
+        "-IS",
+        child_process.__file__,
+        "1",
+        str(core),
+        sys.executable,
+        "-c",
+        code,
+    ]
     with subprocess.Popen(command, stdin=subprocess.PIPE) as process:
         assert process.wait(timeout=60) == 0
     assert out.read_text() == str({core})

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from roboyard.tuning.precipice import (
+from roboyard.tuning.aggregates import (
     aggregate_iqm,
     performance_profile,
     probability_of_improvement,
@@ -39,7 +39,7 @@ def test_equal_scores_are_neither_an_improvement_nor_the_contrary() -> None:
 def test_a_profile_is_the_share_of_runs_above_each_threshold() -> None:
     levels = np.linspace(-2, 3, 26).round(1)
     profile = performance_profile(OURS, levels)
-    expected = [np.mean(OURS > level) for level in levels]
+    expected = [np.mean(level < OURS) for level in levels]
     np.testing.assert_allclose(profile.share, expected, atol=1e-12)
     assert np.all(profile.low <= profile.share) and np.all(profile.share <= profile.high)
 

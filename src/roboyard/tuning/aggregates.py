@@ -66,7 +66,7 @@ def probability_of_improvement(
     return _estimate(_wins, pair, resamples, seed)
 
 
-class Profile(NamedTuple):
+class PerformanceProfile(NamedTuple):
     """Which part of the runs scores more than each threshold."""
 
     thresholds: Floats
@@ -77,7 +77,7 @@ class Profile(NamedTuple):
 
 def performance_profile(
     scores: ArrayLike, thresholds: ArrayLike, *, resamples: int = RESAMPLES, seed: int = 0
-) -> Profile:
+) -> PerformanceProfile:
     """Return the share of runs, over all tasks, above each threshold, with pointwise intervals.
 
     Args:
@@ -94,7 +94,7 @@ def performance_profile(
         [_above(sample, levels) for (sample,) in _resampled([matrix], resamples, seed)]
     )
     low, high = np.quantile(drawn, _tails(), axis=0)
-    return Profile(levels, _above(matrix, levels), low, high)
+    return PerformanceProfile(levels, _above(matrix, levels), low, high)
 
 
 def _matrix(scores: ArrayLike) -> Floats:

@@ -17,7 +17,7 @@ _LINE_S = 30.0
 _COLOURS = {"running": "green", "finished": "cyan", "failed": "red", "interrupted": "yellow"}
 
 
-class Board:
+class LiveTable:
     """Shows runs; give ``update`` to the executor."""
 
     def __init__(self, console: Console, price: float | None = None) -> None:

@@ -36,7 +36,7 @@ class SeedRange(Record):
     """The first one."""
 
 
-class Resources(Record):
+class RunResources(Record):
     """What each run needs of a node."""
 
     cpus: PositiveFloat = 1.0
@@ -47,7 +47,7 @@ class Resources(Record):
     """Memory [GB]; by default not counted."""
 
 
-class Retries(Record):
+class RetryLimits(Record):
     """How often a run is started again."""
 
     preemptions: NonNegativeInt = 1000
@@ -56,7 +56,7 @@ class Retries(Record):
     """Crashes and errors to survive; the same error twice at the same step is not retried."""
 
 
-class Definition(Record):
+class ExperimentDefinition(Record):
     """An experiment: one base config, several seeds, several variants."""
 
     name: Name
@@ -73,9 +73,9 @@ class Definition(Record):
     """Dotted keys and their values; every combination is a variant."""
     zip: dict[str, Values] = Field(default_factory=dict)
     """Dotted keys and their values; the first of each together, the second of each, and so on."""
-    resources: Resources = Resources()
+    resources: RunResources = RunResources()
     """What each run needs of a node."""
-    retries: Retries = Retries()
+    retries: RetryLimits = RetryLimits()
     """How often a run is started again."""
 
     @model_validator(mode="after")
@@ -110,10 +110,10 @@ def read_mapping(path: Path, needs: str) -> Node:
     return root
 
 
-def load_definition(path: str | Path) -> Definition:
+def load_definition(path: str | Path) -> ExperimentDefinition:
     """Return the experiment that a YAML file describes.
 
     Raises:
         ConfigError: Something is wrong; one line for each problem, with file, line and key.
     """
-    return checked(Definition, read_mapping(Path(path), "name, base and seeds"))
+    return checked(ExperimentDefinition, read_mapping(Path(path), "name, base and seeds"))
