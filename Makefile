@@ -77,6 +77,7 @@ bench: $(STAMP)
 
 chaos: $(STAMP)
 	$(BIN)/python benchmarks/chaos.py
+	$(BIN)/python benchmarks/chaos.py --only "^(PPO|SAC) on Simple" --each-write 1
 
 clean:
 	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache src/*.egg-info

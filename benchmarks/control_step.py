@@ -2,7 +2,7 @@
 
     python benchmarks/control_step.py --rounds 15
     python benchmarks/control_step.py --rounds 3 --steps 200    # quick
-    python benchmarks/control_step.py --against PATH    # another source tree, such as the last release
+    python benchmarks/control_step.py --against PATH    # another source tree, such as a release
 
 With ``--against`` both trees' environments step in turn, in a process each, and nothing else runs.
 

@@ -8,8 +8,7 @@ rollout of 8192, 20 epochs of batches of 128, two networks of 256 x 256, gSDE; S
 batches of 256, networks of 400 x 300, 8 gradient steps a call). Data are random, and the same for
 all. Each builds its agent once and warms up; then, in each round, each in turn updates. Printed
 are medians over rounds, and ratios of the same round. CPU time is that of all threads together;
-unlike the wall clock, it means something on a busy machine, too. Two threads are, for ours on
-torch, two lanes with one thread each, as in training.
+unlike the wall clock, it means something on a busy machine, too.
 """
 
 # ruff: noqa: E402  (the options set how many threads the libraries start with)
@@ -38,7 +37,6 @@ os.environ.update(dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"), str
 import numpy as np
 import stable_baselines3 as sb3
 import torch
-from common import spread_threads
 from gymnasium.spaces import Box
 from pydantic import TypeAdapter
 from stable_baselines3.common.logger import Logger
@@ -92,7 +90,7 @@ class Candidate:
         self.agent.train = train
         self.units = filled if self.on_policy else STEPS
         self.wall, self.cpu = [], []
-        self.threads = spread_threads(self.agent, OPTIONS.threads)
+        self.threads = OPTIONS.threads
         torch.set_num_threads(self.threads)
         self.update()
         torch.set_num_threads(OPTIONS.threads)  # those of the next one that is built

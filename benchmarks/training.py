@@ -147,8 +147,7 @@ class Ours:
             settings["agent.hyperparameters.learning_starts"] = options.warmup
             # A two-hundredth of the zoo's run, not of the few steps here: a row takes milliseconds.
             settings["tracking.every_steps"] = 5000
-        if self._backend != "torch":
-            settings["agent.backend"] = self._backend
+        settings["agent.backend"] = self._backend
         arguments = [f"{key}={value}" for key, value in settings.items()]
         sets = [part for argument in arguments for part in ("--set", argument)]
         return ["roboyard.cli:main", "train", str(config), *sets]

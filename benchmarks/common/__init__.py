@@ -37,18 +37,3 @@ def table(header: list[str], rows: list[list[object]]) -> str:
     """Return a Markdown table."""
     lines = [header, ["---"] * len(header), *rows]
     return "\n".join(f"| {' | '.join(str(cell) for cell in line)} |" for line in lines)
-
-
-def spread_threads(agent, threads: int) -> int:
-    """Let an agent learn in lanes where training would, and return what is left for torch.
-
-    As ``choose_threads`` does for a number in ``train.threads``.
-    """
-    from roboyard.agents.fast import Lanes, ParallelLearner
-    from roboyard.agents.spaces import has_images
-
-    on_cpu = agent.device.type == "cpu"
-    if not (isinstance(agent, ParallelLearner) and on_cpu) or has_images(agent.observation_space):
-        return threads
-    agent.lanes = Lanes(threads)
-    return threads // agent.lanes.count

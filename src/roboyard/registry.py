@@ -78,6 +78,10 @@ class Registry(Generic[T]):
         """Return the registered names, sorted."""
         return tuple(sorted(self._entries))
 
+    def entry(self, name: str) -> T | str | None:
+        """Return what is registered as ``name``, without importing it; None if nothing is."""
+        return self._entries.get(name)
+
     def register(self, name: str, entry: T | str, *, replace: bool = False) -> None:
         """Add an entry.
 

@@ -14,9 +14,8 @@ from stable_baselines3.common.noise import OrnsteinUhlenbeckActionNoise, Vectori
 from stable_baselines3.common.vec_env import DummyVecEnv
 
 from roboyard.agents import build_agent, build_policy
-from roboyard.agents.algorithms import ACTION_SPACES
 from roboyard.agents.schedules import Linear
-from roboyard.config.algorithms import ALGORITHMS
+from roboyard.config.algorithm_specs import ALGORITHMS, find_spec
 from roboyard.errors import ConfigError
 from roboyard.testing.agent_configs import ALGORITHM_NAMES, OFF_POLICY_NAMES, small_agent
 from roboyard.testing.fake_envs import FORCE, GOAL, IMAGE, MIXED, VECTOR, FakeEnv
@@ -115,7 +114,7 @@ DISCRETE = [spaces.Discrete(3), spaces.MultiDiscrete([2, 3]), spaces.MultiBinary
         (name, space)
         for name in ALGORITHM_NAMES
         for space in DISCRETE
-        if type(space).__name__ in ACTION_SPACES[name]
+        if type(space).__name__ in find_spec(name).action_spaces
     ],
 )
 def test_the_discrete_spaces_that_an_algorithm_accepts_work(name, action_space):

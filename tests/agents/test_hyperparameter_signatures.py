@@ -5,8 +5,9 @@ import pytest
 from roboyard.agents.algorithms import constructor_parameters
 from roboyard.agents.hyperparameters import SET_BY_ROBOYARD
 from roboyard.config.agents import BUILTIN_AGENTS
-from roboyard.config.algorithms import ALGORITHMS
+from roboyard.config.algorithm_specs import ALGORITHMS
 from roboyard.config.schedules import ScheduleBase
+from roboyard.registry import resolve_entry
 
 
 def hyperparameters(name):
@@ -15,13 +16,15 @@ def hyperparameters(name):
 
 @pytest.mark.parametrize("name", BUILTIN_AGENTS)
 def test_every_hyperparameter_of_the_class_is_in_the_record_and_none_else(name):
-    known = set(constructor_parameters(ALGORITHMS.resolve(name))) - SET_BY_ROBOYARD
+    known = (
+        set(constructor_parameters(resolve_entry(ALGORITHMS.resolve(name).torch))) - SET_BY_ROBOYARD
+    )
     assert set(type(hyperparameters(name)).model_fields) == known
 
 
 @pytest.mark.parametrize("name", BUILTIN_AGENTS)
 def test_defaults_are_those_of_the_class(name):
-    parameters = constructor_parameters(ALGORITHMS.resolve(name))
+    parameters = constructor_parameters(resolve_entry(ALGORITHMS.resolve(name).torch))
     record = hyperparameters(name)
     for key in type(record).model_fields:
         value = getattr(record, key)

@@ -8,8 +8,9 @@ import pytest
 from stable_baselines3.common.utils import FloatSchedule
 
 from roboyard.config.agents import BUILTIN_AGENTS
-from roboyard.config.algorithms import ALGORITHMS
+from roboyard.config.algorithm_specs import ALGORITHMS
 from roboyard.config.schedules import LinearSchedule
+from roboyard.registry import resolve_entry
 
 SET_BY_ROBOYARD = {
     "policy", "env", "policy_kwargs", "seed", "device", "verbose", "tensorboard_log",
@@ -21,7 +22,7 @@ SCHEDULED = {"learning_rate", "clip_range", "clip_range_vf", "delta_std"}
 
 @pytest.mark.parametrize("name", sorted(BUILTIN_AGENTS))
 def test_record_has_the_names_and_defaults_of_the_signature(name: str) -> None:
-    parameters = inspect.signature(ALGORITHMS.resolve(name)).parameters
+    parameters = inspect.signature(resolve_entry(ALGORITHMS.resolve(name).torch)).parameters
     record = BUILTIN_AGENTS[name].model_fields["hyperparameters"].annotation
     assert record is not None
     ours = {key: field.default for key, field in record.model_fields.items()}
@@ -31,7 +32,7 @@ def test_record_has_the_names_and_defaults_of_the_signature(name: str) -> None:
 
 @pytest.mark.parametrize("name", sorted(BUILTIN_AGENTS))
 def test_schedules_are_accepted_where_the_algorithm_accepts_them(name: str) -> None:
-    parameters = inspect.signature(ALGORITHMS.resolve(name)).parameters
+    parameters = inspect.signature(resolve_entry(ALGORITHMS.resolve(name).torch)).parameters
     record = BUILTIN_AGENTS[name].model_fields["hyperparameters"].annotation
     accepting = set()
     for key in record.model_fields:

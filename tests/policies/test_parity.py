@@ -11,13 +11,17 @@ from stable_baselines3.common.vec_env import DummyVecEnv, VecNormalize
 
 from roboyard.agents import build_agent
 from roboyard.agents.spaces import channels_first, keys_to_normalize
-from roboyard.config.checks import JAX_ALGORITHMS
 from roboyard.config.schema import EnvConfig
 from roboyard.envs.factory import make_env
 from roboyard.policies import ObservationNormalizer, PolicyBundle, load_policy
 from roboyard.policies.completing import export
 from roboyard.policies.runtime import RuntimePolicy
-from roboyard.testing.agent_configs import ALGORITHM_NAMES, small_agent, small_experiment
+from roboyard.testing.agent_configs import (
+    ALGORITHM_NAMES,
+    COMPILED_NAMES,
+    small_agent,
+    small_experiment,
+)
 from roboyard.testing.fake_envs import FORCE, GOAL, IMAGE, MIXED, VECTOR, FakeEnv
 
 TOLERANCE = 1e-5
@@ -132,7 +136,7 @@ def test_graph_and_policy_are_one_on_a_thousand_observations(name, kind, tmp_pat
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("name", "kind"), [pair for pair in PAIRS if pair[0] in JAX_ALGORITHMS])
+@pytest.mark.parametrize(("name", "kind"), [pair for pair in PAIRS if pair[0] in COMPILED_NAMES])
 def test_what_the_jax_backend_learnt_is_one_artefact_too(name, kind, tmp_path):
     pytest.importorskip("jax")
     check_kind(tmp_path, name, kind, 1000, 200, backend="jax")

@@ -55,6 +55,7 @@ def tiny_config(
             },
             "agent": {
                 "algorithm": algorithm,
+                "backend": "torch",
                 "hyperparameters": ALGORITHMS[algorithm],
                 "network": small,
                 **agent,

@@ -8,29 +8,10 @@ from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.off_policy_algorithm import OffPolicyAlgorithm
 from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
 
-from roboyard.config.agents import BUILTIN_AGENTS, AgentBase
-from roboyard.config.algorithms import ALGORITHMS
+from roboyard.config.agents import AgentBase
+from roboyard.config.algorithm_specs import ALGORITHMS, AlgorithmSpec, specs
 from roboyard.errors import ConfigError
-
-ANY_ACTION = ("Box", "Discrete", "MultiDiscrete", "MultiBinary")
-ACTION_SPACES: dict[str, tuple[str, ...]] = {
-    "PPO": ANY_ACTION,
-    "A2C": ANY_ACTION,
-    "TRPO": ANY_ACTION,
-    # sb3-contrib's recurrent buffer hands whole numbers to a loss that takes floats.
-    "RecurrentPPO": ("Box", "Discrete", "MultiDiscrete"),
-    "ARS": ("Box", "Discrete"),
-    "SAC": ("Box",),
-    "TD3": ("Box",),
-    "TQC": ("Box",),
-    "CrossQ": ("Box",),
-}
-"""Action spaces that each algorithm accepts, by class name of the space."""
-
-
-def algorithm_name(config: AgentBase) -> str:
-    """Return the name or entry that the agent record gives."""
-    return str(getattr(config, "algorithm"))  # noqa: B009  (each record narrows it)
+from roboyard.registry import resolve_entry
 
 
 def algorithm_class(config: AgentBase) -> type[BaseAlgorithm]:
@@ -39,8 +20,10 @@ def algorithm_class(config: AgentBase) -> type[BaseAlgorithm]:
     Raises:
         ConfigError: The entry cannot be imported or is no stable_baselines3 algorithm.
     """
-    name = algorithm_name(config)
+    name = config.algorithm
     found: object = ALGORITHMS.resolve(name)
+    if isinstance(found, AlgorithmSpec):
+        found = resolve_entry(found.torch, "algorithm")
     if not (isinstance(found, type) and issubclass(found, BaseAlgorithm)):
         raise ConfigError(
             f"algorithm '{name}' is {found!r}, which is not a class derived from "
@@ -49,12 +32,14 @@ def algorithm_class(config: AgentBase) -> type[BaseAlgorithm]:
     return found
 
 
-def family(cls: type[BaseAlgorithm]) -> str | None:
-    """Return the name of the built-in algorithm that ``cls`` is or derives from, if any."""
+def family(cls: type[BaseAlgorithm]) -> AlgorithmSpec | None:
+    """Return the record of the algorithm that ``cls`` is or derives from, if there is one."""
+    known = {entry: spec for spec in specs() for entry in (spec.base, spec.torch)}
     for base in cls.__mro__:
-        package = base.__module__.partition(".")[0]
-        if base.__name__ in BUILTIN_AGENTS and package in ("stable_baselines3", "sb3_contrib"):
-            return base.__name__
+        package, name = base.__module__.partition(".")[0], base.__name__
+        spec = known.get(f"{base.__module__}:{name}") or known.get(f"{package}:{name}")
+        if spec is not None:
+            return spec
     return None
 
 
@@ -70,7 +55,7 @@ def is_off_policy(cls: type[BaseAlgorithm]) -> bool:
 
 def accepting(action_space: str) -> tuple[str, ...]:
     """Return the built-in algorithms that accept an action space, by its class name."""
-    return tuple(name for name, accepted in ACTION_SPACES.items() if action_space in accepted)
+    return tuple(spec.name for spec in specs() if action_space in spec.action_spaces)
 
 
 def constructor_parameters(cls: type) -> dict[str, inspect.Parameter]:

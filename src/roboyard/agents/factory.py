@@ -21,7 +21,7 @@ from stable_baselines3.common.policies import BasePolicy
 from stable_baselines3.common.utils import ConstantSchedule, set_random_seed
 from stable_baselines3.common.vec_env import VecEnv
 
-from roboyard.agents.algorithms import algorithm_class, algorithm_name, constructor_parameters
+from roboyard.agents.algorithms import algorithm_class, constructor_parameters
 from roboyard.agents.backends import learner_class, set_up_learner
 from roboyard.agents.fit import checked_plan
 from roboyard.agents.hyperparameters import (
@@ -65,6 +65,7 @@ def build_agent(config: AgentBase, env: VecEnv, *, seed: int, device: str = "cpu
     """
     plan = checked_plan(config, env.observation_space, env.action_space)
     cls = learner_class(config)  # before seeding: what it imports may draw random numbers
+    is_compiled = hasattr(cls, "compile")
     arguments: dict[str, Any] = constructor_values(config) | replay_buffer_arguments(config)
     if isinstance(config, OffPolicyAgentBase) and config.action_noise is not None:
         assert isinstance(env.action_space, spaces.Box)  # checked_plan saw to it
@@ -83,7 +84,7 @@ def build_agent(config: AgentBase, env: VecEnv, *, seed: int, device: str = "cpu
             plan.policy_class,
             env,
             policy_kwargs=policy_kwargs,
-            device=device if config.backend == "torch" else "cpu",
+            device="cpu" if is_compiled else device,
             seed=None,
             **arguments,
         )
@@ -149,5 +150,5 @@ def _guarded(config: AgentBase, construct: Callable[[], Built]) -> Built:
     except _REFUSALS as error:
         reason = " ".join(str(error).split()) or type(error).__name__
         raise ConfigError(
-            f"agent.algorithm {algorithm_name(config)} refuses its arguments: {reason}"
+            f"agent.algorithm {config.algorithm} refuses its arguments: {reason}"
         ) from error

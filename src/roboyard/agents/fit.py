@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 from gymnasium import spaces
 from stable_baselines3.common.base_class import BaseAlgorithm
 
 from roboyard.agents.algorithms import (
-    ACTION_SPACES,
     accepting,
     algorithm_class,
-    algorithm_name,
     constructor_parameters,
     family,
     is_off_policy,
@@ -18,24 +18,27 @@ from roboyard.agents.algorithms import (
 from roboyard.agents.hyperparameters import hyperparameter_values
 from roboyard.agents.networks import PolicyPlan, plan_policy
 from roboyard.agents.spaces import AnySpace, network_space
-from roboyard.config.agents import AgentBase, OffPolicyAgentBase
+from roboyard.config.agents import AgentBase, CustomAgent, OffPolicyAgentBase
+from roboyard.config.algorithm_specs import AlgorithmSpec, specs
+from roboyard.config.checks import conflicts
 from roboyard.config.networks import NetworkConfig
+from roboyard.config.schema import ExperimentConfig
 from roboyard.errors import ConfigError
 
-_POLICY_ARGUMENTS = {
-    "extractor": ("features_extractor_class", "every algorithm but ARS"),
-    "critic": ("features_extractor_class", "every algorithm but ARS"),
-    "layer_norm": ("features_extractor_class", "every algorithm but ARS and CrossQ"),
-    "init": ("features_extractor_class", "every algorithm but ARS"),
-    "weight_decay": ("optimizer_kwargs", "every algorithm but ARS"),
-    "lstm_size": ("lstm_hidden_size", "RecurrentPPO"),
-    "num_critics": ("n_critics", "SAC, TD3, TQC, CrossQ"),
-    "log_std_init": (
-        "log_std_init",
-        "PPO, A2C, TRPO, RecurrentPPO, and SAC, TQC, CrossQ with gSDE",
+_POLICY_ARGUMENTS: dict[str, tuple[str, Callable[[AlgorithmSpec], bool]]] = {
+    "extractor": ("features_extractor_class", lambda spec: spec.kind != "search"),
+    "critic": ("features_extractor_class", lambda spec: spec.critic is not None),
+    "layer_norm": (
+        "features_extractor_class",
+        lambda spec: spec.kind != "search" and not spec.batch_normalised,
     ),
+    "init": ("features_extractor_class", lambda spec: spec.kind != "search"),
+    "weight_decay": ("optimizer_kwargs", lambda spec: spec.kind != "search"),
+    "lstm_size": ("lstm_hidden_size", lambda spec: spec.lstm_size is not None),
+    "num_critics": ("n_critics", lambda spec: spec.num_critics),
+    "log_std_init": ("log_std_init", lambda spec: spec.log_std != "never"),
 }
-"""Network setting -> argument a policy class must have for it, and who can use it."""
+"""Network setting -> argument a policy class must have for it, and which algorithms use it."""
 
 _VECTORS = (spaces.Box, spaces.Discrete, spaces.MultiDiscrete, spaces.MultiBinary)
 _GOAL_KEYS = ("observation", "achieved_goal", "desired_goal")
@@ -53,6 +56,21 @@ def check_fits(config: AgentBase, observation_space: AnySpace, action_space: Any
         ConfigError: Something does not fit; the message says what does.
     """
     checked_plan(config, observation_space, action_space)
+
+
+def check_family(config: ExperimentConfig) -> None:
+    """Refuse settings that do not go together, of an algorithm known only by its class.
+
+    A config checks itself, but imports nothing, so it does not know what a ``module:Class``
+    derives from.
+
+    Raises:
+        ConfigError: Some do not; the message names all of them.
+    """
+    if isinstance(config.agent, CustomAgent):
+        found = conflicts(config, family(algorithm_class(config.agent)))
+        if found:
+            raise ConfigError("; ".join(f"{path}: {text}" for path, text in found))
 
 
 def checked_plan(
@@ -77,14 +95,14 @@ def checked_plan(
 def _check_action_space(
     config: AgentBase, cls: type[BaseAlgorithm], action_space: AnySpace
 ) -> None:
-    name, kind = algorithm_name(config), type(action_space).__name__
-    accepted = ACTION_SPACES.get(family(cls) or "")
-    if accepted is not None and kind not in accepted:
+    name, kind = config.algorithm, type(action_space).__name__
+    spec = family(cls)
+    if spec is not None and kind not in spec.action_spaces:
         others = accepting(kind)
         remedy = f"Algorithms that accept it: {', '.join(others)}" if others else "None accepts it"
         raise ConfigError(
             f"agent.algorithm {name} cannot act in the environment's action space "
-            f"{action_space}: it accepts {', '.join(accepted)}. {remedy}."
+            f"{action_space}: it accepts {', '.join(spec.action_spaces)}. {remedy}."
         )
     if isinstance(action_space, spaces.Box) and not (
         np.isfinite(action_space.low).all() and np.isfinite(action_space.high).all()
@@ -99,13 +117,14 @@ def _check_action_space(
 def _check_observation_space(
     config: AgentBase, cls: type[BaseAlgorithm], observation_space: AnySpace
 ) -> None:
-    name = algorithm_name(config)
+    name = config.algorithm
     if isinstance(observation_space, spaces.Dict):
-        if family(cls) in ("ARS", "CrossQ"):
+        spec = family(cls)
+        if spec is not None and not spec.reads_dicts:
+            able = ", ".join(each.name for each in specs() if each.reads_dicts)
             raise ConfigError(
-                f"agent.algorithm {name} cannot read Dict observations. Algorithms that can: PPO, "
-                "A2C, TRPO, RecurrentPPO, SAC, TD3, TQC. Or flatten them with "
-                "gymnasium.wrappers.FlattenObservation."
+                f"agent.algorithm {name} cannot read Dict observations. Algorithms that can: "
+                f"{able}. Or flatten them with gymnasium.wrappers.FlattenObservation."
             )
         parts = dict(observation_space.spaces)
     else:
@@ -126,15 +145,15 @@ def _given_settings(network: NetworkConfig) -> list[str]:
 
 
 def _check_settings(config: AgentBase, cls: type[BaseAlgorithm], plan: PolicyPlan) -> None:
-    name = algorithm_name(config)
-    known = constructor_parameters(plan.policy_class)
+    name = config.algorithm
+    known, spec = constructor_parameters(plan.policy_class), family(cls)
     for setting in _given_settings(config.network):
-        argument, users = _POLICY_ARGUMENTS[setting]
-        batch_normalised = setting == "layer_norm" and family(cls) == "CrossQ"
-        if argument not in known or batch_normalised:
+        argument, has_effect = _POLICY_ARGUMENTS[setting]
+        if argument not in known or (spec is not None and not has_effect(spec)):
+            users = [_described(each, setting) for each in specs() if has_effect(each)]
             raise ConfigError(
-                f"agent.network.{setting} has no effect in {name}. It works with {users}; "
-                "remove it or change agent.algorithm."
+                f"agent.network.{setting} has no effect in {name}. It works with "
+                f"{', '.join(users)}; remove it or change agent.algorithm."
             )
     if config.network.activation != "auto" and "activation_fn" not in known:
         raise ConfigError(
@@ -143,13 +162,18 @@ def _check_settings(config: AgentBase, cls: type[BaseAlgorithm], plan: PolicyPla
         )
 
 
+def _described(spec: AlgorithmSpec, setting: str) -> str:
+    with_sde = setting == "log_std_init" and spec.log_std == "with gSDE"
+    return f"{spec.name} (with gSDE)" if with_sde else spec.name
+
+
 def _check_exploration(
     config: AgentBase,
     cls: type[BaseAlgorithm],
     values: dict[str, object],
     action_space: AnySpace,
 ) -> None:
-    name, kind = algorithm_name(config), type(action_space).__name__
+    name, kind = config.algorithm, type(action_space).__name__
     continuous = isinstance(action_space, spaces.Box)
     if values.get("use_sde") and not continuous:
         raise ConfigError(

@@ -8,9 +8,10 @@ from pydantic import TypeAdapter, ValidationError
 from stable_baselines3 import HerReplayBuffer
 from stable_baselines3.common.base_class import BaseAlgorithm
 
-from roboyard.agents.algorithms import algorithm_class, algorithm_name, constructor_parameters
+from roboyard.agents.algorithms import algorithm_class, constructor_parameters
 from roboyard.agents.schedules import to_callable
 from roboyard.config.agents import AgentBase, CustomAgent, OffPolicyAgentBase
+from roboyard.config.base import Record
 from roboyard.config.schedules import ScheduleBase, Scheduled
 from roboyard.errors import ConfigError
 from roboyard.registry import suggest
@@ -78,8 +79,24 @@ def hyperparameter_values(config: AgentBase) -> dict[str, object]:
     """
     if isinstance(config, CustomAgent):
         return _custom_values(config, algorithm_class(config))
-    record = getattr(config, "hyperparameters")  # noqa: B009  (each record narrows it)
+    record = config.hyperparameters
+    assert isinstance(record, Record)
     return {name: getattr(record, name) for name in type(record).model_fields}
+
+
+def effective(config: AgentBase, name: str, otherwise: object) -> object:
+    """Return a hyperparameter as the algorithm has it: the config's, or its class's default.
+
+    Args:
+        config: The agent record.
+        name: Of the hyperparameter.
+        otherwise: For an algorithm that does not have it.
+    """
+    given = config.hyperparameter(name)
+    if given is not None or not isinstance(config, CustomAgent):
+        return otherwise if given is None else given
+    parameter = constructor_parameters(algorithm_class(config)).get(name)
+    return otherwise if parameter is None else parameter.default
 
 
 def constructor_values(config: AgentBase) -> dict[str, object]:
@@ -119,7 +136,7 @@ def batch_warning(config: AgentBase, num_envs: int) -> str | None:
     if rollout % batch == 0:
         return None
     return (
-        f"{algorithm_name(config)}: batch_size {batch} does not divide the rollout of "
+        f"{config.algorithm}: batch_size {batch} does not divide the rollout of "
         f"n_steps x num_envs = {n_steps} x {num_envs} = {rollout}; "
         f"each pass ends with a batch of {rollout % batch}."
     )

@@ -39,8 +39,6 @@ _ALIASES = {
     "image": ("CnnPolicy", "CnnLstmPolicy"),
     "dict": ("MultiInputPolicy", "MultiInputLstmPolicy"),
 }
-_WIDTHS = {"SAC": (256, 256), "TQC": (256, 256), "CrossQ": (256, 256), "TD3": (400, 300)}
-_CRITIC_WIDTHS = {"CrossQ": (1024, 1024)}
 
 
 class PolicyPlan(NamedTuple):
@@ -105,7 +103,8 @@ def _policy_class(
     cls: type[BaseAlgorithm], network: NetworkConfig, observation_space: AnySpace
 ) -> type[BasePolicy]:
     aliases = cls.policy_aliases
-    if family(cls) == "ARS":
+    spec = family(cls)
+    if spec is not None and spec.kind == "search":
         return aliases["MlpPolicy" if network.actor else "LinearPolicy"]
     kind = "array"
     if isinstance(observation_space, spaces.Dict):
@@ -141,20 +140,16 @@ def _widths(
     """Return the hidden widths; a part that is not given keeps the algorithm's default."""
     if network.actor is None and network.critic is None:
         return None
-    name = family(cls)
-    if name == "ARS" or (name is None and network.critic is None):
+    spec, on_policy = family(cls), is_on_policy(cls)
+    if (spec is not None and spec.critic is None) or (spec is None and network.critic is None):
         return list(network.actor or ())
-    if is_on_policy(cls):
-        default = () if extractor is NatureCNN else (64, 64)
-        critic_key, critic_default = "vf", default
-    else:
-        default = _WIDTHS.get(name or "", (256, 256))
-        if extractor is NatureCNN:
-            default = (256, 256)
-        critic_key, critic_default = "qf", _CRITIC_WIDTHS.get(name or "", default)
-    actor = default if network.actor is None else network.actor
-    critic = critic_default if network.critic is None else network.critic
-    return {"pi": list(actor), critic_key: list(critic)}
+    own: tuple[int, ...] = (64, 64) if on_policy else (256, 256)
+    actor, critic = (own, own) if spec is None else (spec.actor, spec.critic or own)
+    if extractor is NatureCNN and not (spec is not None and spec.batch_normalised):
+        actor = critic = () if on_policy else (256, 256)
+    actor = actor if network.actor is None else network.actor
+    critic = critic if network.critic is None else network.critic
+    return {"pi": list(actor), "vf" if on_policy else "qf": list(critic)}
 
 
 def _optimizer_arguments(
@@ -163,18 +158,16 @@ def _optimizer_arguments(
     """Return the optimiser's arguments; without weight decay the algorithm's own stand."""
     if not weight_decay:
         return {}
-    if family(cls) == "A2C" and hyperparameters.get("use_rms_prop", True):
+    spec = family(cls)
+    if spec is not None and spec.rms_prop and hyperparameters.get("use_rms_prop", True):
         eps = hyperparameters.get("rms_prop_eps", 1e-5)
         return {
             "optimizer_class": torch.optim.RMSprop,
             "optimizer_kwargs": {"alpha": 0.99, "eps": eps, "weight_decay": weight_decay},
         }
     # Each policy sets these for Adam only when it gets no arguments, so they are repeated here.
-    adam: dict[str, object] = {"weight_decay": weight_decay}
-    if is_on_policy(cls):
-        adam["eps"] = 1e-5
-    if family(cls) == "CrossQ":
-        adam["betas"] = (0.5, 0.999)
+    own = {"eps": 1e-5} if spec is None and is_on_policy(cls) else {}
+    adam = {**(own if spec is None else spec.adamw), "weight_decay": weight_decay}
     return {"optimizer_class": torch.optim.AdamW, "optimizer_kwargs": adam}
 
 
@@ -184,22 +177,11 @@ def with_fused_adam(cls: type[BaseAlgorithm], arguments: dict[str, object]) -> d
     On a CPU the step takes well under half the time, gives the same bits in every run, and
     continues exactly from a saved state; it rounds differently from Adam's other forms.
     """
-    defaults = _FUSED.get(family(cls) or "")
-    if defaults is None:
+    spec = family(cls)
+    if spec is None or spec.adam is None:
         return dict(arguments)
-    given = arguments.get("optimizer_kwargs", defaults)
+    given = arguments.get("optimizer_kwargs", spec.adam)
     return arguments | {"optimizer_kwargs": {**given, "fused": True}}  # type: ignore[dict-item]
-
-
-_FUSED: dict[str, dict[str, object]] = {
-    "PPO": {"eps": 1e-5},
-    "TRPO": {"eps": 1e-5},
-    "RecurrentPPO": {"eps": 1e-5},
-    "SAC": {},
-    "TD3": {},
-    "TQC": {},
-}
-"""Algorithms that step with Adam, and the arguments they give it when they are given none."""
 
 
 def uses_sde(policy_class: type[BasePolicy], hyperparameters: dict[str, object]) -> bool:

@@ -8,12 +8,12 @@ import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Final
 
-from roboyard.agents.backends import has_accelerator
+from roboyard.agents.backends import choose_backend, has_accelerator
 from roboyard.bench import variations
 from roboyard.bench.variations import Effect, Variation
 from roboyard.config.load import load
-from roboyard.envs.shared import available_cores
 from roboyard.errors import RoboyardError
+from roboyard.resources import available_cores
 from roboyard.training.measuring import measure
 from roboyard.training.profile import Profile, Setting
 
@@ -118,7 +118,10 @@ class Search:
             TooSlowError: Its own setting could not be measured in the time there is.
         """
         config, cores = load(self._source, self._overrides), available_cores()
-        envs, accelerator = config.env.num_envs, has_accelerator(config.agent)
+        envs, accelerator = (
+            config.env.num_envs,
+            has_accelerator(choose_backend(config.agent).backend),
+        )
         self._result.rows.append(self._measure(Variation({}, Effect.NONE)))
         self._dimension("workers", lambda best: variations.workers(envs, cores, best.workers))
         self._dimension("backend", lambda best: variations.backends(best.backend))

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from enum import Enum
 from typing import NamedTuple
 
+from roboyard.config.agents import settings_record
 from roboyard.config.algorithms import OffPolicyHyperparameters, OnPolicyHyperparameters
 from roboyard.config.schema import ExperimentConfig
 
@@ -87,7 +88,7 @@ def backends(used: str) -> Iterator[Variation]:
 
 def environments(config: ExperimentConfig) -> Iterator[Variation]:
     """Yield other numbers of environments, with what keeps the data of an update the same."""
-    settings, own = config.agent.hyperparameters, config.env.num_envs
+    settings, own = settings_record(config.agent), config.env.num_envs
     for count in _NUM_ENVS:
         if count == own or not own / _RANGE <= count <= own * _RANGE:
             continue

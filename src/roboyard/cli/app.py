@@ -15,7 +15,9 @@ from roboyard.cli import (
     config,
     doctor,
     evaluate,
+    experiment,
     export,
+    image,
     init,
     listing,
     play,
@@ -25,7 +27,9 @@ from roboyard.cli import (
     serve,
     task,
     train,
+    tune,
 )
+from roboyard.cli.output import echo
 from roboyard.errors import RoboyardError
 
 _HELP = """From a robot description and one YAML file to a trained, measured, deployable policy.
@@ -44,7 +48,7 @@ app = typer.Typer(
 
 def _print_version(wanted: bool) -> None:
     if wanted:
-        typer.echo(f"roboyard {__version__}")
+        echo(f"roboyard {__version__}")
         raise typer.Exit
 
 
@@ -64,6 +68,7 @@ def _options(
 
 
 app.command()(train.train)
+app.command()(tune.tune)
 app.command()(bench.bench)
 app.command()(chaos.chaos)
 app.command()(evaluate.evaluate)
@@ -72,8 +77,10 @@ app.command()(export.export)
 app.command()(serve.serve)
 app.command()(init.init)
 app.command()(doctor.doctor)
+app.add_typer(experiment.app, name="experiment")
 app.add_typer(listing.app, name="list")
 app.add_typer(config.app, name="config")
+app.add_typer(image.app, name="image")
 app.add_typer(runs.app, name="runs")
 app.add_typer(policy.app, name="policy")
 app.add_typer(robot.app, name="robot")
@@ -84,17 +91,17 @@ def run() -> None:
     """Run the command line; an expected error is one line on stderr and an exit code.
 
     Exit codes: 0 done, 1 failure, 2 the user's mistake, 75 interrupted and can be continued,
-    130 aborted with Ctrl-C.
+    77 another process has taken the run over, 130 aborted with Ctrl-C.
     """
     try:
         app()
     except RoboyardError as error:
         if os.environ.get("ROBOYARD_DEBUG"):
             raise
-        typer.echo(f"error: {error}", err=True)
+        echo(f"error: {error}", err=True)
         sys.exit(error.exit_code)
     except KeyboardInterrupt:
-        typer.echo("aborted", err=True)
+        echo("aborted", err=True)
         sys.exit(130)
     except BrokenPipeError:
         # The reader of our output has gone (as in `| head`); that is not our failure.

@@ -9,6 +9,7 @@ from typing import Annotated
 
 import typer
 
+from roboyard.cli.output import echo
 from roboyard.errors import ConfigError, RoboyardError
 
 app = typer.Typer(help="Check, show and complete configs.", no_args_is_help=True)
@@ -56,7 +57,7 @@ def validate(
             problems.append(f"{file}: {error}")
             continue
         what = f"{config.agent.algorithm} on {config.env.id}"
-        typer.echo(f"OK {file}: {what}, {config.train.total_steps:,} steps, seed {config.seed}")
+        echo(f"OK {file}: {what}, {config.train.total_steps:,} steps, seed {config.seed}")
     if problems:
         raise ConfigError("\n".join(problems))
 

@@ -2,24 +2,49 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Union
 
-from pydantic import Field, JsonValue, Tag, field_validator
+from pydantic import (
+    Field,
+    JsonValue,
+    Tag,
+    ValidationError,
+    ValidationInfo,
+    create_model,
+    field_validator,
+)
 
-from roboyard.config import algorithms as hp
+from roboyard.config.algorithm_specs import ALGORITHMS, SPECS, AlgorithmSpec, find_spec
 from roboyard.config.base import Record, choice
 from roboyard.config.networks import ActionNoiseConfig, HerConfig, NetworkConfig
+from roboyard.config.uses import CodeName
 from roboyard.registry import suggest
 
 
 class AgentBase(Record):
     """What every agent has."""
 
-    backend: Literal["torch", "jax"] = "torch"
+    if TYPE_CHECKING:  # each record narrows them
+        algorithm: str
+        hyperparameters: Record | dict[str, JsonValue]
+
+    backend: Literal["auto", "torch", "jax"] = "auto"
     """What computes the updates: torch, or XLA through JAX (extra ``jax``; PPO, SAC, TD3, TQC and
-    CrossQ), which is faster."""
+    CrossQ). ``auto`` is the faster one that is installed and knows the algorithm and its networks;
+    a run keeps what was chosen at its start."""
     network: NetworkConfig = NetworkConfig()
     """The actor's and the critic's networks."""
+
+    def hyperparameter(self, name: str, default: object = None) -> object:
+        """Return a hyperparameter, or ``default`` where the record does not have it.
+
+        Of an algorithm without a record only those are known here that the config gives.
+        """
+        settings = self.hyperparameters
+        if isinstance(settings, Mapping):
+            return settings.get(name, default)
+        return getattr(settings, name, default)
 
     @field_validator("algorithm", mode="before", check_fields=False)
     @classmethod
@@ -31,53 +56,8 @@ def canonical_name(name: object) -> object:
     """Return a registered algorithm's name as registered, however its letters were written."""
     if not isinstance(name, str):
         return name
-    registered = {known.lower(): known for known in hp.ALGORITHMS.names()}
+    registered = {known.lower(): known for known in ALGORITHMS.names()}
     return registered.get(name.lower(), name)
-
-
-class PPOAgent(AgentBase):
-    """Proximal policy optimisation."""
-
-    algorithm: Literal["PPO"]
-    """Name of the algorithm."""
-    hyperparameters: hp.PPOHyperparameters = hp.PPOHyperparameters()
-    """Its hyperparameters."""
-
-
-class RecurrentPPOAgent(AgentBase):
-    """PPO with an LSTM policy."""
-
-    algorithm: Literal["RecurrentPPO"]
-    """Name of the algorithm."""
-    hyperparameters: hp.RecurrentPPOHyperparameters = hp.RecurrentPPOHyperparameters()
-    """Its hyperparameters."""
-
-
-class A2CAgent(AgentBase):
-    """Advantage actor-critic."""
-
-    algorithm: Literal["A2C"]
-    """Name of the algorithm."""
-    hyperparameters: hp.A2CHyperparameters = hp.A2CHyperparameters()
-    """Its hyperparameters."""
-
-
-class TRPOAgent(AgentBase):
-    """Trust region policy optimisation."""
-
-    algorithm: Literal["TRPO"]
-    """Name of the algorithm."""
-    hyperparameters: hp.TRPOHyperparameters = hp.TRPOHyperparameters()
-    """Its hyperparameters."""
-
-
-class ARSAgent(AgentBase):
-    """Augmented random search."""
-
-    algorithm: Literal["ARS"]
-    """Name of the algorithm."""
-    hyperparameters: hp.ARSHyperparameters = hp.ARSHyperparameters()
-    """Its hyperparameters."""
 
 
 class OffPolicyAgentBase(AgentBase):
@@ -89,46 +69,10 @@ class OffPolicyAgentBase(AgentBase):
     """Hindsight experience replay."""
 
 
-class SACAgent(OffPolicyAgentBase):
-    """Soft actor-critic."""
-
-    algorithm: Literal["SAC"]
-    """Name of the algorithm."""
-    hyperparameters: hp.SACHyperparameters = hp.SACHyperparameters()
-    """Its hyperparameters."""
-
-
-class TD3Agent(OffPolicyAgentBase):
-    """Twin delayed deterministic policy gradient."""
-
-    algorithm: Literal["TD3"]
-    """Name of the algorithm."""
-    hyperparameters: hp.TD3Hyperparameters = hp.TD3Hyperparameters()
-    """Its hyperparameters."""
-
-
-class TQCAgent(OffPolicyAgentBase):
-    """Truncated quantile critics."""
-
-    algorithm: Literal["TQC"]
-    """Name of the algorithm."""
-    hyperparameters: hp.TQCHyperparameters = hp.TQCHyperparameters()
-    """Its hyperparameters."""
-
-
-class CrossQAgent(OffPolicyAgentBase):
-    """CrossQ."""
-
-    algorithm: Literal["CrossQ"]
-    """Name of the algorithm."""
-    hyperparameters: hp.CrossQHyperparameters = hp.CrossQHyperparameters()
-    """Its hyperparameters."""
-
-
 class CustomAgent(OffPolicyAgentBase):
-    """A user's algorithm: a registered name or ``module:Class`` of an SB3 algorithm."""
+    """A user's algorithm: a name that was registered, or ``module:Class`` of an SB3 algorithm."""
 
-    algorithm: str = Field(min_length=1)
+    algorithm: CodeName = Field(min_length=1)
     """Registered name, or ``module:Class``."""
     hyperparameters: dict[str, JsonValue] = Field(default_factory=dict)
     """Checked against the class's constructor before training starts."""
@@ -136,55 +80,108 @@ class CustomAgent(OffPolicyAgentBase):
     @field_validator("algorithm")
     @classmethod
     def _known(cls, name: str) -> str:
-        if name not in hp.ALGORITHMS and ":" not in name:
-            allowed = hp.ALGORITHMS.names()
+        if name not in ALGORITHMS and ":" not in name:
+            allowed = ALGORITHMS.names()
             raise ValueError(
                 f"unknown algorithm '{name}'. Allowed: {', '.join(allowed)}, "
                 f"or 'module:Class'.{suggest(name, allowed)}"
             )
         return name
 
+    @field_validator("hyperparameters")
+    @classmethod
+    def _fit_record(cls, given: dict[str, JsonValue], info: ValidationInfo) -> dict[str, JsonValue]:
+        """Check the hyperparameters of an algorithm that was registered with a record."""
+        name = info.data.get("algorithm", "")
+        spec = ALGORITHMS.entry(name)
+        if isinstance(spec, AlgorithmSpec):
+            try:
+                spec.hyperparameters.model_validate(given)
+            except ValidationError as error:
+                problem = error.errors()[0]
+                where = ".".join(map(str, problem["loc"]))
+                raise ValueError(f"{where} of {name}: {problem['msg']}") from error
+        return given
 
-BUILTIN_AGENTS: dict[str, type[AgentBase]] = {
-    "PPO": PPOAgent,
-    "RecurrentPPO": RecurrentPPOAgent,
-    "A2C": A2CAgent,
-    "TRPO": TRPOAgent,
-    "ARS": ARSAgent,
-    "SAC": SACAgent,
-    "TD3": TD3Agent,
-    "TQC": TQCAgent,
-    "CrossQ": CrossQAgent,
-}
+
+def settings_record(agent: AgentBase, spec: AlgorithmSpec | None = None) -> Record | None:
+    """Return an agent's hyperparameters as the record of its algorithm.
+
+    Args:
+        agent: Any agent.
+        spec: Of its family; by default what its name or entry says.
+
+    Returns:
+        The record. None if the algorithm has none, or takes values that the record does not.
+    """
+    if isinstance(agent.hyperparameters, Record):
+        return agent.hyperparameters
+    spec = spec or find_spec(agent.algorithm)
+    if spec is None:
+        return None
+    known = spec.hyperparameters.model_fields
+    given = {name: value for name, value in agent.hyperparameters.items() if name in known}
+    try:
+        return spec.hyperparameters.model_validate(given)
+    except ValidationError:
+        return None
+
+
+def agent_record(spec: AlgorithmSpec) -> type[AgentBase]:
+    """Return the record of an algorithm's agents, with its own hyperparameters."""
+    name: Any = Literal[spec.name]
+    base: type[AgentBase] = OffPolicyAgentBase if spec.kind == "off-policy" else AgentBase
+    return create_model(
+        f"{spec.name}Agent",
+        __base__=base,
+        __doc__=spec.summary,
+        __module__=__name__,
+        algorithm=(name, Field(description="Name of the algorithm.")),
+        hyperparameters=(
+            spec.hyperparameters,
+            Field(default=spec.hyperparameters(), description="Its hyperparameters."),
+        ),
+    )
+
+
+BUILTIN_AGENTS: dict[str, type[AgentBase]] = {spec.name: agent_record(spec) for spec in SPECS}
+"""The record of each algorithm's agents, by its name."""
+
+
+def __getattr__(name: str) -> type[AgentBase]:
+    """Return an agent's record by its class name, by which pickles find it."""
+    for record in BUILTIN_AGENTS.values():
+        if record.__name__ == name:
+            return record
+    raise AttributeError(f"module '{__name__}' has no attribute '{name}'")
 
 
 def _tag(value: object) -> str | None:
     if isinstance(value, dict):
         name = canonical_name(value.get("algorithm"))
     elif isinstance(value, AgentBase):
-        name = getattr(value, "algorithm", None)
+        name = value.algorithm
     else:
         return None
     return f"<{name}>" if isinstance(name, str) and name in BUILTIN_AGENTS else "<custom>"
 
 
-AgentConfig = Annotated[
-    Annotated[PPOAgent, Tag("<PPO>")]
-    | Annotated[RecurrentPPOAgent, Tag("<RecurrentPPO>")]
-    | Annotated[A2CAgent, Tag("<A2C>")]
-    | Annotated[TRPOAgent, Tag("<TRPO>")]
-    | Annotated[ARSAgent, Tag("<ARS>")]
-    | Annotated[SACAgent, Tag("<SAC>")]
-    | Annotated[TD3Agent, Tag("<TD3>")]
-    | Annotated[TQCAgent, Tag("<TQC>")]
-    | Annotated[CrossQAgent, Tag("<CrossQ>")]
-    | Annotated[CustomAgent, Tag("<custom>")],
-    choice(
+def _any_agent() -> object:
+    records = {f"<{name}>": record for name, record in BUILTIN_AGENTS.items()}
+    records["<custom>"] = CustomAgent
+    tagged = [Annotated[record, Tag(tag)] for tag, record in records.items()]
+    chosen = choice(
         "algorithm",
         _tag,
         tuple(BUILTIN_AGENTS),
         key="algorithm",
         expected="a mapping such as {algorithm: PPO}",
-    ),
-]
-"""Any agent record."""
+    )
+    return Annotated[Union[tuple(tagged)], chosen]  # noqa: UP007  (made of a list)
+
+
+if TYPE_CHECKING:
+    AgentConfig = AgentBase
+else:
+    AgentConfig = _any_agent()
+    """Any agent record."""

@@ -19,23 +19,6 @@ from pydantic import (
 
 from roboyard.config.base import Auto, Record
 from roboyard.config.schedules import Scheduled
-from roboyard.registry import Registry
-
-ALGORITHMS: Registry[type] = Registry(
-    "algorithm",
-    {
-        "PPO": "roboyard.agents.fast:PPO",
-        "A2C": "roboyard.agents.fast:A2C",
-        "SAC": "roboyard.agents.fast:SAC",
-        "TD3": "roboyard.agents.fast:TD3",
-        "TQC": "sb3_contrib:TQC",
-        "CrossQ": "sb3_contrib:CrossQ",
-        "TRPO": "roboyard.agents.fast:TRPO",
-        "RecurrentPPO": "sb3_contrib:RecurrentPPO",
-        "ARS": "sb3_contrib:ARS",
-    },
-)
-"""Algorithm names to classes; register a name here to use it in ``agent.algorithm``."""
 
 Fraction = Annotated[float, Field(ge=0.0, le=1.0)]
 SdeFrequency = Annotated[int, Field(ge=-1)]

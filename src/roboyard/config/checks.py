@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, NamedTuple
 
+from roboyard.config.agents import AgentBase, CustomAgent, settings_record
+from roboyard.config.algorithm_specs import ALGORITHMS, AlgorithmSpec, find_spec, specs
 from roboyard.config.algorithms import (
     A2CHyperparameters,
     OffPolicyHyperparameters,
     PPOHyperparameters,
     TRPOHyperparameters,
 )
+from roboyard.config.base import Record
 
 if TYPE_CHECKING:
     from roboyard.config.schema import ExperimentConfig
 
 _HYPERPARAMETERS = "agent.hyperparameters"
-JAX_ALGORITHMS = ("PPO", "SAC", "TD3", "TQC", "CrossQ")
-"""Algorithms that ``agent.backend: jax`` has."""
 
 
 class Conflict(NamedTuple):
@@ -29,28 +30,31 @@ class Conflict(NamedTuple):
     """What is wrong, and what to do."""
 
 
-def conflicts(config: ExperimentConfig) -> list[Conflict]:
-    """Return every conflict in a config whose settings are right each on its own."""
-    checks = (
-        _backend,
-        _minibatches,
-        _replay,
-        _exploration,
-        _hindsight,
-        _networks,
-        _search,
-        _evaluation,
-    )
-    return [conflict for check in checks for conflict in check(config)]
+def conflicts(config: ExperimentConfig, family: AlgorithmSpec | None = None) -> list[Conflict]:
+    """Return every conflict in a config whose settings are right each on its own.
+
+    Args:
+        config: The whole config.
+        family: The algorithm that the agent's derives from; by default what its name says, which
+            is all that can be known without importing a user's class.
+    """
+    family = family or find_spec(config.agent.algorithm)
+    settings = settings_record(config.agent, family)
+    found = [*_backend(config.agent), *_evaluation(config)]
+    for check in (_minibatches, _replay, _exploration, _hindsight):
+        found += check(config, settings)
+    if family is not None:
+        found += [*_networks(config.agent, family), *_search(config, family)]
+    return found
 
 
-def _backend(config: ExperimentConfig) -> Iterator[Conflict]:
-    agent = config.agent
+def _backend(agent: AgentBase) -> Iterator[Conflict]:
     if agent.backend != "jax":
         return
-    if agent.algorithm not in JAX_ALGORITHMS:
+    entry = ALGORITHMS.entry(agent.algorithm)
+    if not (isinstance(entry, AlgorithmSpec) and entry.jax):
         text = (
-            f"jax does not have {agent.algorithm}. It has: {', '.join(JAX_ALGORITHMS)}. "
+            f"jax does not have {agent.algorithm}. It has: {_names(spec.jax for spec in specs())}. "
             "Use one of these, or torch."
         )
         yield Conflict("agent.backend", text)
@@ -63,8 +67,8 @@ def _backend(config: ExperimentConfig) -> Iterator[Conflict]:
             yield Conflict(path, text)
 
 
-def _minibatches(config: ExperimentConfig) -> Iterator[Conflict]:
-    settings, num_envs = config.agent.hyperparameters, config.env.num_envs
+def _minibatches(config: ExperimentConfig, settings: Record | None) -> Iterator[Conflict]:
+    num_envs = config.env.num_envs
     if isinstance(settings, PPOHyperparameters | TRPOHyperparameters | A2CHyperparameters):
         rollout = settings.n_steps * num_envs
         product = f"n_steps * env.num_envs = {settings.n_steps} * {num_envs} = {rollout}"
@@ -91,8 +95,7 @@ def _nearest_divisor(number: int, near: int) -> int:
     return min(divisors, key=lambda d: max(d / near, near / d))
 
 
-def _replay(config: ExperimentConfig) -> Iterator[Conflict]:
-    settings = config.agent.hyperparameters
+def _replay(config: ExperimentConfig, settings: Record | None) -> Iterator[Conflict]:
     if not isinstance(settings, OffPolicyHyperparameters):
         return
     if settings.learning_starts >= config.train.total_steps:
@@ -109,8 +112,7 @@ def _replay(config: ExperimentConfig) -> Iterator[Conflict]:
         yield Conflict(f"{_HYPERPARAMETERS}.optimize_memory_usage", text)
 
 
-def _exploration(config: ExperimentConfig) -> Iterator[Conflict]:
-    settings = config.agent.hyperparameters
+def _exploration(config: ExperimentConfig, settings: Record | None) -> Iterator[Conflict]:
     use_sde = getattr(settings, "use_sde", False)
     if use_sde and getattr(config.agent, "action_noise", None) is not None:
         text = "does not go with use_sde: both add exploration noise. Remove one of them."
@@ -119,8 +121,7 @@ def _exploration(config: ExperimentConfig) -> Iterator[Conflict]:
         yield Conflict(f"{_HYPERPARAMETERS}.use_sde_at_warmup", "needs use_sde: true.")
 
 
-def _hindsight(config: ExperimentConfig) -> Iterator[Conflict]:
-    settings = config.agent.hyperparameters
+def _hindsight(config: ExperimentConfig, settings: Record | None) -> Iterator[Conflict]:
     if getattr(config.agent, "her", None) is None:
         return
     if not isinstance(settings, OffPolicyHyperparameters):
@@ -133,30 +134,34 @@ def _hindsight(config: ExperimentConfig) -> Iterator[Conflict]:
         yield Conflict(f"{_HYPERPARAMETERS}.n_steps", text)
 
 
-def _networks(config: ExperimentConfig) -> Iterator[Conflict]:
-    network, name = config.agent.network, config.agent.algorithm
-    if isinstance(config.agent.hyperparameters, dict):
-        return  # A user's own algorithm: what its policy takes is known when it is built.
-    off_policy = isinstance(config.agent.hyperparameters, OffPolicyHyperparameters)
-    if network.lstm_size is not None and name != "RecurrentPPO":
+def _networks(agent: AgentBase, family: AlgorithmSpec) -> Iterator[Conflict]:
+    network, name = agent.network, agent.algorithm
+    if isinstance(agent, CustomAgent):
+        return  # What its policy takes is known when it is built.
+    if network.lstm_size is not None and family.lstm_size is None:
         text = f"{name} has no LSTM. Use RecurrentPPO, or remove the key."
         yield Conflict("agent.network.lstm_size", text)
-    if network.num_critics is not None and (not off_policy or name == "CrossQ"):
-        text = f"{name} has a fixed number of critics. Allowed with: SAC, TD3, TQC."
+    if network.num_critics is not None and not family.num_critics:
+        allowed = _names(spec.num_critics for spec in specs())
+        text = f"{name} has a fixed number of critics. Allowed with: {allowed}."
         yield Conflict("agent.network.num_critics", text)
-    if network.log_std_init is not None and name in ("TD3", "ARS"):
+    if network.log_std_init is not None and family.log_std == "never":
         text = f"{name}'s policy is deterministic and has no standard deviation. Remove the key."
         yield Conflict("agent.network.log_std_init", text)
 
 
-def _search(config: ExperimentConfig) -> Iterator[Conflict]:
-    if config.agent.algorithm != "ARS":
-        return
-    if config.env.normalize.rewards:
-        text = "ARS compares the returns of whole episodes, so rewards must stay as they are."
+def _search(config: ExperimentConfig, family: AlgorithmSpec) -> Iterator[Conflict]:
+    name = config.agent.algorithm
+    if family.kind == "search" and config.env.normalize.rewards:
+        text = f"{name} compares the returns of whole episodes, so rewards must stay as they are."
         yield Conflict("env.normalize.rewards", f"must be false: {text}")
-    if config.agent.network.critic is not None:
-        yield Conflict("agent.network.critic", "ARS has no critic. Remove the key.")
+    if family.critic is None and config.agent.network.critic is not None:
+        yield Conflict("agent.network.critic", f"{name} has no critic. Remove the key.")
+
+
+def _names(wanted: Iterable[object]) -> str:
+    """Return the names of the algorithms for which a condition holds."""
+    return ", ".join(spec.name for spec, holds in zip(specs(), wanted, strict=True) if holds)
 
 
 def _evaluation(config: ExperimentConfig) -> Iterator[Conflict]:

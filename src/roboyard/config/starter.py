@@ -10,8 +10,8 @@ from typing import cast
 from pydantic import BaseModel, JsonValue, ValidationError
 
 from roboyard.config import schema
-from roboyard.config.agents import BUILTIN_AGENTS, CustomAgent, canonical_name
-from roboyard.config.algorithms import OffPolicyHyperparameters
+from roboyard.config.agents import BUILTIN_AGENTS, AgentBase, CustomAgent, canonical_name
+from roboyard.config.algorithm_specs import find_spec
 from roboyard.config.base import Record
 from roboyard.config.interpolation import escape
 from roboyard.config.messages import problem_lines
@@ -29,16 +29,6 @@ _HEADER = """\
 # first line '# yaml-language-server: $schema=roboyard.schema.json'.
 """
 _COMMENT_COLUMN = 38
-_VARIED: dict[str, dict[str, JsonValue]] = {
-    "PPO": {"learning_rate": 1e-3, "n_steps": 128, "batch_size": 256, "gamma": 0.98},
-    "RecurrentPPO": {"learning_rate": 1e-3, "n_steps": 128, "batch_size": 256},
-    "A2C": {"n_steps": 8},
-    "TRPO": {"n_steps": 256, "batch_size": 256},
-    "SAC": {"learning_starts": 1000, "buffer_size": 100_000},
-    "TD3": {"learning_starts": 1000, "buffer_size": 100_000},
-    "TQC": {"learning_starts": 1000, "buffer_size": 100_000},
-    "CrossQ": {"learning_starts": 1000, "buffer_size": 100_000},
-}
 
 
 def starter(file_name: str, algorithm: str, env_id: str) -> str:
@@ -58,9 +48,9 @@ def starter(file_name: str, algorithm: str, env_id: str) -> str:
         agent = record.model_validate({"algorithm": name})
     except ValidationError as error:
         raise ConfigError(" ".join(problem_lines(record, Node({}), error.errors()))) from error
-    hyperparameters: object = getattr(agent, "hyperparameters", None)
-    is_off_policy = isinstance(hyperparameters, OffPolicyHyperparameters)
-    num_envs = 1 if is_off_policy or name == "ARS" else 8
+    spec = find_spec(name)
+    is_off_policy = spec is not None and spec.kind == "off-policy"
+    num_envs = 8 if spec is None or spec.kind == "on-policy" else 1
     sections: dict[str, Mapping[str, JsonValue]] = {
         "env": {"id": env_id, "num_envs": num_envs},
         "train": {"total_steps": 20_000 if is_off_policy else 150_000},
@@ -71,7 +61,7 @@ def starter(file_name: str, algorithm: str, env_id: str) -> str:
     lines += _fields(schema.ExperimentConfig, top, "", skip=_nested(schema.ExperimentConfig))
     for key, field in schema.ExperimentConfig.model_fields.items():
         if key == "agent":
-            lines += ["", *_agent(agent, name, hyperparameters)]
+            lines += ["", *_agent(agent, name, spec.starter if spec else {})]
         elif isinstance(field.annotation, type) and issubclass(field.annotation, Record):
             lines += [
                 "",
@@ -85,12 +75,12 @@ def _experiment_name(file_name: str) -> str:
     return re.sub(r"[^A-Za-z0-9._-]+", "-", stem).strip("-._")[:100] or "experiment"
 
 
-def _agent(agent: BaseModel, name: str, hyperparameters: object) -> Iterator[str]:
+def _agent(agent: AgentBase, name: str, varied: Mapping[str, JsonValue]) -> Iterator[str]:
     yield "agent:"
     yield _line("  ", "algorithm", name, "Or any other of 'roboyard list algorithms'.")
-    if isinstance(hyperparameters, Record):
-        varied = _VARIED.get(name, {})
-        yield from _section("hyperparameters", type(hyperparameters), varied, None, "  ")
+    settings = agent.hyperparameters
+    if isinstance(settings, Record):
+        yield from _section("hyperparameters", type(settings), varied, None, "  ")
     yield from _section("network", type(agent).model_fields["network"].annotation, {}, None, "  ")
 
 

@@ -5,26 +5,29 @@ from __future__ import annotations
 from pydantic import JsonValue, TypeAdapter
 
 from roboyard.config.agents import BUILTIN_AGENTS, AgentBase, AgentConfig
+from roboyard.config.algorithm_specs import ALGORITHMS, SPECS, AlgorithmSpec, find_spec
 from roboyard.config.schema import ExperimentConfig
 
 _ADAPTER: TypeAdapter[AgentBase] = TypeAdapter(AgentConfig)
-_ON_POLICY: dict[str, JsonValue] = {"n_steps": 8, "batch_size": 8, "n_epochs": 1}
-_OFF_POLICY: dict[str, JsonValue] = {"learning_starts": 4, "buffer_size": 200, "batch_size": 8}
 SMALL: dict[str, dict[str, JsonValue]] = {
-    "PPO": _ON_POLICY,
-    "RecurrentPPO": _ON_POLICY,
-    "A2C": {},
-    "TRPO": {"n_steps": 8, "batch_size": 8},
-    "ARS": {"n_delta": 1},
-    "SAC": _OFF_POLICY,
-    "TD3": _OFF_POLICY,
-    "TQC": _OFF_POLICY,
-    "CrossQ": _OFF_POLICY,
+    "on-policy": {"n_steps": 8, "batch_size": 8, "n_epochs": 1},
+    "off-policy": {"learning_starts": 4, "buffer_size": 200, "batch_size": 8},
+    "search": {"n_delta": 1},
 }
-"""Hyperparameters that keep an update small."""
+"""Hyperparameters that keep an update small, by kind of algorithm; an algorithm takes its own."""
 
 ALGORITHM_NAMES = tuple(BUILTIN_AGENTS)
-OFF_POLICY_NAMES = ("SAC", "TD3", "TQC", "CrossQ")
+OFF_POLICY_NAMES = tuple(spec.name for spec in SPECS if spec.kind == "off-policy")
+COMPILED_NAMES = tuple(spec.name for spec in SPECS if spec.jax)
+"""Algorithms that the jax backend has."""
+
+
+def small_settings(spec: AlgorithmSpec | None) -> dict[str, JsonValue]:
+    """Return hyperparameters that keep an algorithm's updates small."""
+    if spec is None:
+        return {}
+    known = spec.hyperparameters.model_fields
+    return {name: value for name, value in SMALL[spec.kind].items() if name in known}
 
 
 def small_agent(algorithm: str, **sections: JsonValue) -> AgentBase:
@@ -37,16 +40,18 @@ def small_agent(algorithm: str, **sections: JsonValue) -> AgentBase:
     """
     given = sections.pop("hyperparameters", {})
     assert isinstance(given, dict)
+    spec = find_spec(algorithm) if algorithm in ALGORITHMS else None
     network: dict[str, JsonValue] = {"actor": [8, 8]}
-    if algorithm != "ARS":
+    if spec is None or spec.critic is not None:
         network["critic"] = [8, 8]
-    if algorithm == "RecurrentPPO":
+    if spec is not None and spec.lstm_size is not None:
         network["lstm_size"] = 8
     changes = sections.pop("network", {})
     assert isinstance(changes, dict)
     record = {
         "algorithm": algorithm,
-        "hyperparameters": SMALL.get(algorithm, {}) | given,
+        "backend": "torch",
+        "hyperparameters": small_settings(spec) | given,
         "network": network | changes,
         **sections,
     }

@@ -92,8 +92,8 @@ def assemble(
 ) -> Crew:
     """Build the callbacks of a run.
 
-    The order matters: what stops a run comes after what measures it, and the checkpoint comes
-    after everything that has a memory.
+    The order matters: whether the run is still this process's comes first, what stops a run
+    comes after what measures it, and the checkpoint comes after everything that has a memory.
 
     Raises:
         ConfigError: One of the user's callbacks is wrong.
@@ -118,6 +118,7 @@ def assemble(
     exactness = ExactnessCallback(config, algorithm, repetition)
     exactness.callbacks = [*cb.make_user_callbacks(config.callbacks), *extra]
     crew: list[BaseCallback | None] = [
+        cb.TenureCallback(custody),
         cb.NanGuardCallback() if config.train.check_nan else None,
         evaluation,
         cb.EarlyStopCallback(config.early_stop, evaluation, stop),
@@ -128,7 +129,6 @@ def assemble(
         *exactness.callbacks,
         repetition if _may_be_continued(config) else None,
         exactness,
-        cb.TenureCallback(custody),
         checkpoint,
         status,
         delivery,

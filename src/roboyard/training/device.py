@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import logging
 from typing import NamedTuple
 
 import gymnasium
 
-from roboyard.agents.backends import has_accelerator
+from roboyard.agents.algorithms import algorithm_class, family
+from roboyard.agents.backends import BackendChoice, choose_backend, has_accelerator
 from roboyard.agents.spaces import has_images
+from roboyard.config.algorithm_specs import AlgorithmSpec
 from roboyard.config.schema import ExperimentConfig
-from roboyard.envs.shared import available_cores
 from roboyard.errors import ConfigError
+from roboyard.resources import available_cores
+
+_LOG = logging.getLogger(__name__)
 
 LARGE_LAYER = 1024
 """A layer of this width or more is worth an accelerator."""
@@ -18,10 +23,6 @@ SMALL_LAYER = 128
 """Layers up to this width gain nothing from a second thread."""
 MOST_THREADS = 4
 """Networks that are trained on a CPU gain nothing from more threads than this."""
-IN_LANES = ("PPO", "SAC", "TD3")
-"""Algorithms that let their networks learn side by side, or on an accelerator in graphs."""
-DEFAULT_WIDTHS = {"PPO": 64, "A2C": 64, "TRPO": 64, "RecurrentPPO": 256, "ARS": 64, "TD3": 400}
-"""Widest default layer of an algorithm; 256 of all others."""
 
 
 class Choice(NamedTuple):
@@ -38,7 +39,8 @@ def choose_device(config: ExperimentConfig, observation_space: gymnasium.Space[o
         ConfigError: An accelerator is asked for and there is none.
     """
     wanted = config.train.device
-    available, backend = has_accelerator(config.agent), config.agent.backend
+    backend = choose_backend(config.agent).backend
+    available = has_accelerator(backend)
     if wanted == "cuda" and not available:
         raise ConfigError(
             f"train.device is 'cuda', but {backend} finds no CUDA device on this machine. "
@@ -57,58 +59,79 @@ def choose_device(config: ExperimentConfig, observation_space: gymnasium.Space[o
 def _reason_for_accelerator(
     config: ExperimentConfig, observation_space: gymnasium.Space[object]
 ) -> str | None:
-    algorithm, widest = config.agent.algorithm, _widest(config)
+    spec, widest = _family(config), _widest(config)
     if has_images(observation_space):
         return "convolutions on images are faster there"
     if widest >= LARGE_LAYER:
         return f"the networks have layers of {LARGE_LAYER} units or more"
     if config.agent.backend == "jax":
-        # hopper-run's update on an H200: 14 us a control step, against some 200 us on a core.
-        one_call = algorithm == "PPO" or widest > SMALL_LAYER
+        one_call = (spec is not None and spec.kind == "on-policy") or widest > SMALL_LAYER
         return "a whole update is one call there, and acting stays on the CPU" if one_call else None
-    if algorithm in IN_LANES and widest > SMALL_LAYER:
-        # SAC's step on an H100: 1.2 ms, against 10 ms on cores beside it.
+    if spec is not None and spec.in_graphs and widest > SMALL_LAYER:
         return "a step of the networks is launched as one graph there"
     return None
 
 
-class Threads(NamedTuple):
-    """How the learner spreads over cores."""
+def resolve_backend(
+    config: ExperimentConfig, observation_space: gymnasium.Space[object]
+) -> ExperimentConfig:
+    """Return the config with the backend that ``auto`` stands for on this machine."""
+    if config.agent.backend != "auto":
+        return config
+    chosen = choose_backend(config.agent)
+    on_torch = with_backend(config, "torch")
+    if (
+        chosen.backend == "jax"
+        and has_accelerator("torch")
+        and choose_device(on_torch, observation_space).device != "cpu"
+        and _is_faster_on_torch(config, observation_space)
+    ):
+        chosen = BackendChoice("torch", "its graphs are the fastest on the accelerator here")
+    _LOG.info("agent.backend is %s: %s.", *chosen)
+    return with_backend(config, chosen.backend)
 
-    torch: int
-    """Threads of each operation; another number rounds differently."""
-    lanes: int
-    """Networks that learn at a time; see ``roboyard.agents.fast``. Results do not depend on it."""
+
+def _is_faster_on_torch(
+    config: ExperimentConfig, observation_space: gymnasium.Space[object]
+) -> bool:
+    """Return which backend is the faster one on an accelerator; see docs/performance.md."""
+    spec = _family(config)
+    off_policy = spec is not None and spec.kind == "off-policy"
+    sees = off_policy and has_images(observation_space)
+    return not has_accelerator("jax") or sees or _widest(config) >= LARGE_LAYER
+
+
+def with_backend(config: ExperimentConfig, backend: str) -> ExperimentConfig:
+    """Return a config with another ``agent.backend``."""
+    agent = config.agent.model_copy(update={"backend": backend})
+    return config.model_copy(update={"agent": agent})
 
 
 def choose_threads(
     config: ExperimentConfig, observation_space: gymnasium.Space[object], device: str
-) -> Threads:
-    """Return the threads of torch's operations, and of the learner.
+) -> int:
+    """Return the threads of the learner's operations.
 
-    The first must not depend on anything measured, because other threads round differently.
-    Networks up to ``SMALL_LAYER`` get one thread; larger ones two lanes if the algorithm has
-    them, and still one thread an operation up to ``LARGE_LAYER``; for what is larger or has no
-    lanes a core is left to each worker process.
+    They must not depend on anything measured, because other threads round differently. Networks
+    up to ``SMALL_LAYER`` get one thread; for what is larger a core is left to each worker process.
     """
-    cores = available_cores()
-    sees_images = has_images(observation_space)
-    in_lanes = config.agent.backend == "torch" and config.agent.algorithm in IN_LANES
-    in_lanes = in_lanes and device != "cuda" and not sees_images
     if config.train.threads != "auto":
-        lanes = min(config.train.threads, 2) if in_lanes else 1
-        return Threads(config.train.threads // lanes, lanes)
-    widest = _widest(config)
-    if device == "cuda" or (widest <= SMALL_LAYER and not sees_images):
-        return Threads(1, 1)
-    if in_lanes and widest < LARGE_LAYER:
-        return Threads(1, min(cores, 2))
+        return config.train.threads
+    if device == "cuda" or (_widest(config) <= SMALL_LAYER and not has_images(observation_space)):
+        return 1
     workers = 0 if config.env.workers == "auto" else config.env.workers
-    threads = max(1, min(cores - workers, MOST_THREADS))
-    return Threads(max(threads // 2, 1), min(threads, 2)) if in_lanes else Threads(threads, 1)
+    return max(1, min(available_cores() - workers, MOST_THREADS))
+
+
+def _family(config: ExperimentConfig) -> AlgorithmSpec | None:
+    return family(algorithm_class(config.agent))
 
 
 def _widest(config: ExperimentConfig) -> int:
-    network = config.agent.network
-    given = max((*(network.actor or ()), *(network.critic or ()), network.lstm_size or 0))
-    return given or DEFAULT_WIDTHS.get(config.agent.algorithm, 256)
+    """Return the width of the widest layer, of the actor, the critic or the LSTM."""
+    network, spec = config.agent.network, _family(config)
+    default: tuple[int, ...] = (256,)
+    actor, critic, lstm = (default, default, 0) if spec is None else spec.default_widths
+    actor = actor if network.actor is None else network.actor
+    critic = critic if network.critic is None else network.critic
+    return max((*actor, *critic, network.lstm_size or lstm))

@@ -10,9 +10,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
-import torch
-
-from roboyard.config.algorithms import OnPolicyHyperparameters
+from roboyard.config.agents import settings_record
+from roboyard.config.algorithms import OffPolicyHyperparameters, OnPolicyHyperparameters
 from roboyard.config.load import load
 from roboyard.config.schema import ExperimentConfig
 from roboyard.errors import TrainingError
@@ -65,19 +64,15 @@ def measure(
         TooSlowError: It took too long.
         MissingDependencyError: The backend is not installed.
     """
-    threads = torch.get_num_threads()
     stages = _Stages(seconds, limit_s)
-    try:
-        with tempfile.TemporaryDirectory(prefix="roboyard-bench-") as folder:
-            config = load(source, [*overrides, *_shortened(load(source, overrides), folder)])
-            with (
-                drive_new(config, "bench") as custody,
-                open_session(config, custody, StopRequest(), [stages]) as session,
-            ):
-                stages.session = session
-                learn(session)
-    finally:
-        torch.set_num_threads(threads)
+    with tempfile.TemporaryDirectory(prefix="roboyard-bench-") as folder:
+        config = load(source, [*overrides, *_shortened(load(source, overrides), folder)])
+        with (
+            drive_new(config, "bench") as custody,
+            open_session(config, custody, StopRequest(), [stages]) as session,
+        ):
+            stages.session = session
+            learn(session)
     return stages.measurement()
 
 
@@ -94,10 +89,13 @@ def _shortened(config: ExperimentConfig, folder: str) -> list[str]:
         "tracking.every_steps": str(every),
         "train.total_steps": str(_ENDLESS),
     }
-    settings = config.agent.hyperparameters
+    settings = settings_record(config.agent)
     if isinstance(settings, OnPolicyHyperparameters):
         changes["agent.hyperparameters.n_steps"] = str(_rollout(config, settings))
-    elif hasattr(settings, "learning_starts") and getattr(config.agent, "her", None) is None:
+    elif (
+        isinstance(settings, OffPolicyHyperparameters)
+        and getattr(config.agent, "her", None) is None
+    ):
         # Hindsight needs whole episodes before it can learn.
         few = min(settings.learning_starts, max(FEW_STEPS, config.env.num_envs))
         changes["agent.hyperparameters.learning_starts"] = str(few)

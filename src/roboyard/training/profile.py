@@ -13,7 +13,6 @@ import torch
 from stable_baselines3.common.vec_env import DummyVecEnv, VecEnv
 from stable_baselines3.common.vec_env.base_vec_env import VecEnvStepReturn
 
-from roboyard.agents.fast import ParallelLearner
 from roboyard.envs.timing import WorkTime, work_time
 from roboyard.envs.vector_shared import SharedMemoryVecEnv
 from roboyard.evaluation.breakdown import PROFILE_FILE
@@ -142,11 +141,10 @@ def setting_of(session: Session) -> Setting:
     algorithm, config = session.algorithm, session.config
     assert algorithm.env is not None
     venv = base_envs(algorithm.env)
-    lanes = algorithm.lanes.count if isinstance(algorithm, ParallelLearner) else 1
     return Setting(
         num_envs=venv.num_envs,
         workers=len(venv.worker_pids) if isinstance(venv, SharedMemoryVecEnv) else 0,
-        threads=torch.get_num_threads() * lanes,
+        threads=torch.get_num_threads(),
         backend=config.agent.backend,
         device=str(algorithm.device),
         device_reason=choose_device(config, algorithm.env.observation_space).reason,

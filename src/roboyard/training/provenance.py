@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 import importlib.metadata
-import json
 import os
 import platform
 import shutil
@@ -16,6 +15,8 @@ from pathlib import Path
 
 import torch
 
+from roboyard import json_text
+from roboyard.resources import available_cores
 from roboyard.storage import atomic
 from roboyard.storage.run_directory import RunDirectory, now
 
@@ -92,7 +93,7 @@ def host_facts() -> dict[str, str | int]:
         "processor": _processor(),
         "kernels": _kernels(),
         "cores": os.cpu_count() or 1,
-        "usable_cores": _usable_cores(),
+        "usable_cores": available_cores(),
     }
 
 
@@ -139,7 +140,7 @@ def judge_segment(run: RunDirectory, reasons: Sequence[str]) -> None:
 
 def _segments(path: Path) -> list[object]:
     try:
-        return list(json.loads(path.read_text())["segments"])
+        return list(json_text.loads(path.read_text())["segments"])
     except (OSError, ValueError, KeyError, TypeError):
         return []
 
@@ -163,10 +164,3 @@ def _cpuinfo(name: str) -> str:
         return ""
     values = (line.partition(":")[2] for line in lines if line.partition(":")[0].strip() == name)
     return next(values, "").strip()
-
-
-def _usable_cores() -> int:
-    try:
-        return len(os.sched_getaffinity(0))
-    except AttributeError:  # not Linux
-        return os.cpu_count() or 1

@@ -16,7 +16,9 @@ from stable_baselines3.her import HerReplayBuffer
 
 from roboyard.agents.backends import set_up_learner
 from roboyard.agents.factory import build_agent
-from roboyard.agents.fast import Lanes, ParallelLearner
+from roboyard.agents.fit import check_family
+from roboyard.agents.memory import check_memory
+from roboyard.agents.torch.threads import torch_threads
 from roboyard.config.agents import CustomAgent
 from roboyard.config.schema import ExperimentConfig
 from roboyard.seeds import derive_seeds
@@ -32,7 +34,7 @@ from roboyard.training.checkpoint import (
 )
 from roboyard.training.crew import Crew, Records, assemble
 from roboyard.training.custody import Custody
-from roboyard.training.device import choose_device, choose_threads
+from roboyard.training.device import choose_device, choose_threads, resolve_backend
 from roboyard.training.parts import (
     CheckpointPart,
     EnvironmentsPart,
@@ -93,6 +95,7 @@ class Session:
         if self.config.train.threads == "auto":
             # Another number of threads rounds differently, and this machine may have others.
             set_up_learner(self.algorithm, found.manifest.threads)
+            torch.set_num_threads(found.manifest.threads)  # until the session ends
         self.checkpoints.discard_after(found.manifest.step)
         self.crew.records.truncate_after(found.manifest.step)
         self.crew.checkpoint.last_step = found.manifest.step
@@ -163,7 +166,8 @@ def open_session(
     with contextlib.ExitStack() as stack:
         seed_everything(derive_seeds(config.seed, "training", 1)[0])
         venv = _open_envs(config, stack, extra)
-        algorithm = _build_algorithm(config, venv)
+        config = resolve_backend(config, venv.observation_space)
+        algorithm = _build_algorithm(config, venv, stack)
         records = Records.open(config, custody.run)
         stack.callback(records.close)
         algorithm.set_logger(make_logger(records.metric_writers))
@@ -223,13 +227,15 @@ def _wants_all_infos(config: ExperimentConfig, extra: Sequence[BaseCallback]) ->
     return bool(config.callbacks or strangers or has_her or isinstance(config.agent, CustomAgent))
 
 
-def _build_algorithm(config: ExperimentConfig, venv: VecEnv) -> BaseAlgorithm:
+def _build_algorithm(
+    config: ExperimentConfig, venv: VecEnv, stack: contextlib.ExitStack
+) -> BaseAlgorithm:
+    check_family(config)
     device, reason = choose_device(config, venv.observation_space)
     threads = choose_threads(config, venv.observation_space, device)
-    torch.set_num_threads(threads.torch)
+    stack.enter_context(torch_threads(threads))
+    check_memory(config.agent, venv.observation_space, venv.action_space)
     algorithm = build_agent(config.agent, venv, seed=config.seed, device=device)
-    if isinstance(algorithm, ParallelLearner):
-        algorithm.lanes = Lanes(threads.lanes)
     parameters = sum(parameter.numel() for parameter in algorithm.policy.parameters())
     _LOG.info(
         "%s (%s) with %s parameters on %s (%s), %d learner threads.",
@@ -238,7 +244,7 @@ def _build_algorithm(config: ExperimentConfig, venv: VecEnv) -> BaseAlgorithm:
         f"{parameters:,}",
         device,
         reason,
-        threads.torch * threads.lanes,
+        threads,
     )
     return algorithm
 

@@ -10,7 +10,7 @@ from typing import Final, ParamSpec, TypeVar
 from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
 
-from roboyard.agents.fast import OverlappedRollouts
+from roboyard.agents.torch.rollouts import OverlappedRollouts
 
 P = ParamSpec("P")
 R = TypeVar("R")

@@ -8,6 +8,7 @@ from typing import TypeVar
 from gymnasium.spaces import Box
 from stable_baselines3.common.vec_env import VecEnv, VecEnvWrapper, VecMonitor
 
+from roboyard.agents.hyperparameters import effective
 from roboyard.agents.spaces import channels_first, has_images, keys_to_normalize
 from roboyard.config.schema import ExperimentConfig
 from roboyard.envs.shared import InfoMode
@@ -65,7 +66,7 @@ def make_training_envs(config: ExperimentConfig, infos: InfoMode = "all") -> Vec
         norm_reward=normalize.rewards,
         clip_obs=normalize.clip_observations,
         clip_reward=normalize.clip_rewards,
-        gamma=getattr(config.agent.hyperparameters, "gamma", 0.99),
+        gamma=_gamma(config),
     )
 
 
@@ -74,6 +75,11 @@ def _has_numbers(venv: VecEnv) -> bool:
     space = venv.observation_space
     keys = keys_to_normalize(space)
     return bool(keys) if keys is not None else isinstance(space, Box) and not has_images(space)
+
+
+def _gamma(config: ExperimentConfig) -> float:
+    found = effective(config.agent, "gamma", 0.99)
+    return float(found) if isinstance(found, int | float) else 0.99
 
 
 def seed_next_reset(venv: VecEnv, seeds: list[int]) -> None:

@@ -9,16 +9,11 @@ from stable_baselines3.common.vec_env import DummyVecEnv
 from torch import nn
 
 from roboyard.agents import build_agent
-from roboyard.agents.backends import COMPILED, learner_class
+from roboyard.agents.backends import learner_class
 from roboyard.agents.networks import ACTIVATIONS
-from roboyard.config.checks import JAX_ALGORITHMS
 from roboyard.errors import ConfigError, MissingDependencyError
-from roboyard.testing.agent_configs import small_agent
+from roboyard.testing.agent_configs import COMPILED_NAMES, small_agent
 from roboyard.testing.fake_envs import FakeEnv
-
-
-def test_what_the_config_allows_is_what_there_is():
-    assert set(COMPILED.names()) == set(JAX_ALGORITHMS)
 
 
 def test_without_the_extra_the_message_says_what_to_install(monkeypatch):
@@ -42,7 +37,7 @@ def test_an_accelerator_that_is_not_there_is_an_error_that_says_what_to_do():
         )
 
 
-@pytest.mark.parametrize("name", JAX_ALGORITHMS)
+@pytest.mark.parametrize("name", COMPILED_NAMES)
 def test_the_initial_weights_are_those_of_torch(name):
     first, second = (
         build_agent(small_agent(name, backend=backend), DummyVecEnv([FakeEnv]), seed=4)

@@ -12,8 +12,7 @@ from stable_baselines3.common.logger import Logger
 from stable_baselines3.common.vec_env import DummyVecEnv
 
 from roboyard.agents import build_agent
-from roboyard.config.checks import JAX_ALGORITHMS
-from roboyard.testing.agent_configs import small_agent
+from roboyard.testing.agent_configs import COMPILED_NAMES, small_agent
 from roboyard.testing.fake_envs import FORCE, GOAL, MIXED, VECTOR, FakeEnv
 
 NOISE = 0.3
@@ -35,6 +34,7 @@ def constant_noise(monkeypatch):
         "torch.distributions.normal._standard_normal",
         lambda shape, dtype, device: torch.full(shape, NOISE, dtype=dtype),
     )
+    monkeypatch.setattr("torch.randn_like", lambda of: torch.full_like(of, NOISE))
     monkeypatch.setattr("jax.random.normal", lambda key, shape: jnp.full(shape, NOISE))
 
 
@@ -89,7 +89,7 @@ def test_sac_learns_what_torch_learns():
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", JAX_ALGORITHMS)
+@pytest.mark.parametrize("name", COMPILED_NAMES)
 def test_every_algorithm_learns_what_torch_learns(name):
     assert_alike(name, hyperparameters=AT_ONCE.get(name, {}))
 
@@ -166,7 +166,7 @@ def _numbered(size):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", JAX_ALGORITHMS)
+@pytest.mark.parametrize("name", COMPILED_NAMES)
 def test_the_same_seed_twice_trains_to_the_same_bits(name):
     first, second = (learned("jax", name).get_parameters()["policy"] for _ in range(2))
     for key, value in first.items():

@@ -1,17 +1,35 @@
-"""SB3's algorithms with the same arithmetic in less time.
+"""The former home of ``roboyard.agents.torch``; its names work for one more release.
 
-Each class derives from the stable_baselines3 class of its name, replaces how rollouts are
-collected or how the networks learn, and gives the same weights, but for rounding in the actors of
-SAC and TD3; what is not covered (features that are learnt and shared, policies of the user's own)
-takes the parent's way.
+``roboyard.agents.fast:PPO`` stands in configs, and ``roboyard.agents.fast.ppo.PPO`` in pickles.
 """
 
-from roboyard.agents.fast.lanes import Lanes
-from roboyard.agents.fast.learners import ParallelLearner
-from roboyard.agents.fast.others import A2C, TRPO
-from roboyard.agents.fast.ppo import PPO
-from roboyard.agents.fast.rollouts import OverlappedRollouts
-from roboyard.agents.fast.sac import SAC
-from roboyard.agents.fast.td3 import TD3
+from __future__ import annotations
 
-__all__ = ["A2C", "PPO", "SAC", "TD3", "TRPO", "Lanes", "OverlappedRollouts", "ParallelLearner"]
+import importlib
+import sys
+import warnings
+
+_MOVED = {
+    "PPO": "roboyard.agents.torch.ppo",
+    "A2C": "roboyard.agents.torch.a2c",
+    "SAC": "roboyard.agents.torch.sac",
+    "TD3": "roboyard.agents.torch.td3",
+    "TRPO": "roboyard.agents.torch.trpo",
+    "OverlappedRollouts": "roboyard.agents.torch.rollouts",
+}
+
+for _module in ("ppo", "sac", "td3", "others", "rollouts"):
+    sys.modules[f"{__name__}.{_module}"] = sys.modules[__name__]
+
+
+def __getattr__(name: str) -> object:
+    """Return a class that has moved, and say where it is now."""
+    if name not in _MOVED:
+        raise AttributeError(f"module '{__name__}' has no attribute '{name}'")
+    warnings.warn(
+        f"'roboyard.agents.fast:{name}' is now '{_MOVED[name]}:{name}'; the old name works for "
+        "one more release.",
+        FutureWarning,
+        stacklevel=2,
+    )
+    return getattr(importlib.import_module(_MOVED[name]), name)

@@ -13,12 +13,14 @@ import torch
 from jax import lax
 from stable_baselines3.common.noise import ActionNoise
 
-from roboyard.agents.fast.acting import acting_threads
-from roboyard.agents.fast.exploring import LeanExploration
-from roboyard.agents.fast.sampling import sample
+from roboyard.agents.jax.cache import publish
 from roboyard.agents.jax.exchange import copies, fetch, put
 from roboyard.agents.jax.networks import Tensors, tensor_names, tensors_of
 from roboyard.agents.jax.optimizers import Adam, Moments, Parameters
+from roboyard.agents.jax.runtime import named_for
+from roboyard.agents.torch.exploring import LeanExploration
+from roboyard.agents.torch.sampling import sample
+from roboyard.agents.torch.threads import acting_threads, torch_threads
 
 Batch = dict[str, Any]
 """Columns of a minibatch; observations may be dictionaries themselves."""
@@ -43,8 +45,6 @@ class Turn(NamedTuple):
     """Learning rate."""
     key: jax.Array
     """For the step's noise."""
-    before: jax.Array
-    """Steps before it in this update."""
     number: jax.Array
     """Steps of the run, this one included."""
 
@@ -88,7 +88,7 @@ class CompiledOffPolicy(LeanExploration):
         self._stale = False
         self._unrecorded: tuple[int, Metrics] | None = None
         self._lower(names)
-        self._update = jax.jit(self._all_steps, donate_argnums=0)
+        self._update = jax.jit(named_for(device, self._all_steps), donate_argnums=0)
 
     def train(self, gradient_steps: int, batch_size: int = 64) -> None:
         """Take gradient steps on minibatches from the replay buffer.
@@ -107,6 +107,8 @@ class CompiledOffPolicy(LeanExploration):
         # NumPy's arrays follow the learner to its device, sooner than if they were put there.
         self._learner, acting, metrics = self._update(self._learner, (batches, rate, seed, done))
         self._record()  # what came before
+        if not self._stale:
+            publish()
         self._n_updates += gradient_steps
         self._stale = True
         self._unrecorded = (self._n_updates, metrics)
@@ -150,7 +152,7 @@ class CompiledOffPolicy(LeanExploration):
     def _sample_action(
         self, learning_starts: int, action_noise: ActionNoise | None = None, n_envs: int = 1
     ) -> tuple[npt.NDArray[Any], npt.NDArray[Any]]:
-        with acting_threads(self.observation_space):
+        with torch_threads(acting_threads(self.observation_space)):
             return super()._sample_action(learning_starts, action_noise, n_envs)
 
     def _lower(self, names: Mapping[int, str]) -> None:
@@ -178,7 +180,7 @@ class CompiledOffPolicy(LeanExploration):
             learner: Learner, now: tuple[Batch, jax.Array, jax.Array]
         ) -> tuple[Learner, Metrics]:
             batch, key, index = now
-            return self._gradient_step(learner, batch, Turn(rate, key, index, done + index + 1))
+            return self._gradient_step(learner, batch, Turn(rate, key, done + index + 1))
 
         learner, metrics = lax.scan(step, learner, (batches, keys, jnp.arange(steps)))
         return learner, {name: learner.tensors[name] for name in self._acting}, metrics

@@ -16,12 +16,14 @@ from stable_baselines3.common.buffers import RolloutBuffer
 from stable_baselines3.common.policies import ActorCriticPolicy
 from stable_baselines3.common.utils import explained_variance
 
-from roboyard.agents.fast.rollouts import OverlappedRollouts
+from roboyard.agents.jax.cache import publish
 from roboyard.agents.jax.distributions import lower_likelihood
 from roboyard.agents.jax.exchange import copies, fetch, put
 from roboyard.agents.jax.networks import Tensors, lower, tensor_names, tensors_of
 from roboyard.agents.jax.observations import Observations, preprocess
 from roboyard.agents.jax.optimizers import Adam, Moments, Parameters, clip
+from roboyard.agents.jax.runtime import named_for
+from roboyard.agents.torch.rollouts import OverlappedRollouts
 
 Batch = dict[str, Any]
 """Columns of a rollout; observations may be a dictionary themselves."""
@@ -71,7 +73,7 @@ class JaxPPO(OverlappedRollouts, PPO):
         names = tensor_names(self.policy)
         self._adam = Adam(self.policy.optimizer, names)
         self._evaluate = _lower_policy(self.policy, names)
-        self._update = jax.jit(self._all_steps, donate_argnums=0)
+        self._update = jax.jit(named_for(device, self._all_steps), donate_argnums=0)
 
     def train(self) -> None:
         """Update the policy from the rollout buffer."""
@@ -89,6 +91,7 @@ class JaxPPO(OverlappedRollouts, PPO):
         for name, tensor in tensors_of(self.policy).items():
             tensor.detach().numpy()[...] = learner.parameters[name]
         self._adam.write(learner.moments)
+        publish()
         self._record(metrics, ranges)
 
     def _ranges(self) -> Ranges:

@@ -106,11 +106,11 @@ class SoftActorCritic(EntropyRegularised):
         (gradients,) = pull_back(slopes)
         learner = self._apply(learner, "actor", gradients, turn.rate)
         metrics |= {"ent_coef": weight, "actor_loss": cost, "critic_loss": loss}
-        return self._follow(learner, turn.before), metrics
+        return self._follow(learner, turn.number), metrics
 
-    def _follow(self, learner: Learner, before: jax.Array) -> Learner:
-        """Move the target networks, as often as is wanted."""
-        due = before % self.target_update_interval == 0
+    def _follow(self, learner: Learner, number: jax.Array) -> Learner:
+        """Move the target networks, at each n-th step of the run."""
+        due = number % self.target_update_interval == 0
         share = jnp.where(due, self.tau, 0.0) if self.target_update_interval > 1 else self.tau
         return learner._replace(tensors=polyak(learner.tensors, self._targets, share))
 

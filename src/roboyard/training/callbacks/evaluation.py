@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from pydantic import JsonValue
 
-from roboyard.agents.fast.acting import acting_threads
+from roboyard.agents.torch.threads import acting_threads, torch_threads
 from roboyard.tracking import JsonlWriter, MetricWriter
 from roboyard.training.callbacks.base import Boundary, Every, RunCallback
 from roboyard.training.live_policy import LivePolicy
@@ -88,7 +88,8 @@ class EvaluationCallback(RunCallback):
 
     def _evaluate(self, step: int) -> None:
         start = time.perf_counter()
-        with preserved_generators(), acting_threads(self.model.observation_space):
+        threads = acting_threads(self.model.observation_space)
+        with preserved_generators(), torch_threads(threads):
             result = self._evaluator.evaluate(LivePolicy(self.model))
         self.latest = Score(step, result.mean)
         is_best = self.best is None or result.mean > self.best.mean

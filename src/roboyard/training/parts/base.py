@@ -16,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from roboyard import json_text
 from roboyard.training.manifest import FileFacts
 
 AnyArray = npt.NDArray[Any]
@@ -54,7 +55,7 @@ def write_json(path: Path, value: object) -> None:
 
 def read_json(path: Path) -> dict[str, object]:
     """Read a JSON object."""
-    return _table(json.loads(path.read_text()), path)
+    return _table(json_text.loads(path.read_text()), path)
 
 
 def write_torch(path: Path, value: object) -> None:
