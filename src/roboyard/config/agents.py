@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Annotated, Literal, Union
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Union
 
 from pydantic import (
     Field,
@@ -128,10 +128,11 @@ def settings_record(agent: AgentBase, spec: AlgorithmSpec | None = None) -> Reco
 
 def agent_record(spec: AlgorithmSpec) -> type[AgentBase]:
     """Return the record of an algorithm's agents, with its own hyperparameters."""
-    name: object = Literal[spec.name]
-    record: type[AgentBase] = create_model(  # type: ignore[call-overload]
+    name: Any = Literal[spec.name]
+    base: type[AgentBase] = OffPolicyAgentBase if spec.kind == "off-policy" else AgentBase
+    return create_model(
         f"{spec.name}Agent",
-        __base__=OffPolicyAgentBase if spec.kind == "off-policy" else AgentBase,
+        __base__=base,
         __doc__=spec.summary,
         __module__=__name__,
         algorithm=(name, Field(description="Name of the algorithm.")),
@@ -140,7 +141,6 @@ def agent_record(spec: AlgorithmSpec) -> type[AgentBase]:
             Field(default=spec.hyperparameters(), description="Its hyperparameters."),
         ),
     )
-    return record
 
 
 BUILTIN_AGENTS: dict[str, type[AgentBase]] = {spec.name: agent_record(spec) for spec in SPECS}
