@@ -19,13 +19,14 @@ QUICK_vectorization := --rounds 3 --steps 100
 # One that fails does not keep the others from running.
 run_benchmark = echo "== $(1) $(2)"; $(BIN)/python $(1) $(2) || failed="$$failed $(1)";
 
-.PHONY: help install browser train test test-slow lint format bench chaos clean
+.PHONY: help install browser descriptions train test test-slow lint format bench chaos clean
 
 help:
 	@echo "make train      train $(CONFIG) (choose another with CONFIG=...)"
 	@echo "make test       run the test suite (under 10 minutes on 2 cores)"
 	@echo "make test-slow  run the slow tests as well"
 	@echo "make browser    install Chromium (Debian, as root), in which the server's page is tested"
+	@echo "make descriptions  download the public robots that the readers are tested on"
 	@echo "make lint       ruff and mypy"
 	@echo "make format     rewrite the sources in the house format"
 	@echo "make bench      quick benchmarks, each against a peer"
@@ -52,6 +53,10 @@ test: $(STAMP)
 test-slow: $(STAMP)
 	$(BIN)/python -m pytest -m "slow or not slow"
 
+# Robots of public packages, which the readers are tested on (half a gigabyte, once).
+descriptions: $(STAMP)
+	$(BIN)/python tests/public_descriptions.py
+
 browser:
 	@command -v chromium >/dev/null || command -v chromium-browser >/dev/null || { \
 	  apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends chromium >/dev/null; }
@@ -72,6 +77,7 @@ bench: $(STAMP)
 
 chaos: $(STAMP)
 	$(BIN)/python benchmarks/chaos.py
+	$(BIN)/python benchmarks/chaos.py --only "^(PPO|SAC) on Simple" --each-write 1
 
 clean:
 	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache src/*.egg-info

@@ -2,6 +2,7 @@
 
     python benchmarks/chaos.py                       # everything, 10 deaths each
     python benchmarks/chaos.py --only "SAC|HER" --deaths 3 --faults kill,disk,notice,s3
+    python benchmarks/chaos.py --only "^(PPO|SAC) on Simple" --each-write 1
 
 Each case is trained twice: in peace, and with its process group killed at seeded random moments,
 some of them inside a checkpoint write. Both have to end with the same weights, metrics and
@@ -23,6 +24,7 @@ from roboyard.config.load import to_yaml
 from roboyard.errors import RoboyardError
 from roboyard.testing.chaos import ChaosReport, Machine, Schedule, run_chaos, train_command
 from roboyard.testing.chaos.cases import list_cases, make_case
+from roboyard.testing.chaos.each_write import kill_at_each_write
 
 PROGRAM = (sys.executable, "-c", "from roboyard.cli import main; main()")
 COLUMNS = (
@@ -41,6 +43,28 @@ def run_case(case: str, schedule: Schedule, steps: int | None) -> ChaosReport:
             settings = [*schedule.settings, *machine.settings]
             command = train_command(PROGRAM, path, config.name, settings)
             return run_chaos(command, config.name, machine, schedule)
+
+
+def kill_each_write(case: str, every: int) -> bool:
+    """Kill a run of 200 steps after each of its writes, in turn; return whether nothing differs."""
+    config = make_case(case, 200)
+    agent = config.agent.model_dump(mode="json")
+    agent["hyperparameters"] |= {"n_steps": 32, "batch_size": 32} if "PPO" in case else {}
+    changes = {
+        "agent": type(config.agent).model_validate(agent),
+        "checkpoint": config.checkpoint.model_copy(update={"every_steps": 64}),
+        "env": config.env.model_copy(update={"workers": 0}),
+    }
+    with tempfile.TemporaryDirectory(prefix="roboyard-chaos-") as folder:
+        report = kill_at_each_write(
+            config.model_copy(update=changes), Path(folder), every=every, tell=print
+        )
+    print(
+        f"{case}: {report.points} writes; killed after {len(report.kills)} of them; "
+        f"{len(report.different)} different",
+        flush=True,
+    )
+    return report.is_identical
 
 
 def row(case: str, report: ChaosReport) -> str:
@@ -70,7 +94,15 @@ def main() -> None:
     parser.add_argument("--faults", default="kill")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--steps", type=int, default=None)
+    parser.add_argument(
+        "--each-write", type=int, default=0, metavar="N",
+        help="kill runs of 200 steps after every N-th write in turn instead (1: all)",
+    )  # fmt: skip
     options = parser.parse_args()
+    if options.each_write:
+        cases = list(filter(re.compile(options.only).search, list_cases()))
+        same = [kill_each_write(case, options.each_write) for case in cases]
+        raise SystemExit(not all(same))
     print(f"| {' | '.join(COLUMNS)} |\n|{'---|' * len(COLUMNS)}", flush=True)
     failed = False
     for number, case in enumerate(filter(re.compile(options.only).search, list_cases())):

@@ -2,6 +2,9 @@
 
     python benchmarks/control_step.py --rounds 15
     python benchmarks/control_step.py --rounds 3 --steps 200    # quick
+    python benchmarks/control_step.py --against PATH    # another source tree, such as a release
+
+With ``--against`` both trees' environments step in turn, in a process each, and nothing else runs.
 
 One environment each on one core; both step the same seeded actions, resets left out, in turn,
 round after round. Physics alone is the time inside ``stepSimulation`` and nothing else: the same
@@ -18,8 +21,11 @@ import argparse
 import multiprocessing
 import os
 import statistics
+import subprocess
+import sys
 import time
 from functools import partial
+from pathlib import Path
 
 os.environ.update(dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1"))
 
@@ -122,7 +128,7 @@ def stepped(env, actions, clock):
 
 def physics(env, actions, clock):
     """Return the time inside stepSimulation in the same steps [s]."""
-    from roboyard.sim import world as world_module
+    from roboyard.sim.pybullet import world as world_module
 
     engine, kept = TimedEngine(clock), world_module.pybullet
     world_module.pybullet = engine
@@ -182,6 +188,59 @@ def simple_rates(options):
     return rates[1:]
 
 
+class Tree:
+    """A process that steps an environment of one source tree when it is told to."""
+
+    def __init__(self, folder, task, steps):
+        paths = [str(Path(folder) / "src"), os.environ.get("PYTHONPATH", "")]
+        self._process = subprocess.Popen(
+            [sys.executable, __file__, "--serve", task, "--steps", str(steps)],
+            env={**os.environ, "PYTHONPATH": os.pathsep.join(paths)},
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+
+    def time(self):
+        """Return the time of a round of control steps [s]."""
+        self._process.stdin.write("go\n")
+        self._process.stdin.flush()
+        return float(self._process.stdout.readline())
+
+    def close(self):
+        self._process.communicate()
+
+
+def serve(task, steps):
+    """Step a round whenever a line comes in, and print its time."""
+    from roboyard.envs.simple import SimpleRobotEnv
+    from roboyard.envs.task_env import TaskEnv
+
+    env = SimpleRobotEnv() if task == "simple" else TaskEnv(task)
+    shape = (steps, *env.action_space.shape)
+    actions = list(np.random.default_rng(0).uniform(-1, 1, shape).astype(np.float32))
+    for _ in sys.stdin:
+        print(stepped(env, actions, time.thread_time), flush=True)
+
+
+def against(folder, options):
+    """Print how this tree's control steps compare with those of another."""
+    here = Path(__file__).parent.parent
+    rows = []
+    for task in ("simple", *options.tasks):
+        trees = [Tree(place, task, options.steps) for place in (folder, here)]
+        for tree in trees:
+            tree.time()
+        times = [[tree.time() for tree in trees] for _ in range(options.rounds)]
+        for tree in trees:
+            tree.close()
+        theirs, ours = (min(column) / options.steps * 1e6 for column in zip(*times, strict=True))
+        ratios = [other / own for other, own in times]
+        rows.append([task, f"{theirs:.1f}", f"{ours:.1f}", f"{theirs / ours:.3f}", spread(ratios)])
+    header = ["control step", "other [us]", "ours [us]", "rate from minima", "rate by round"]
+    print(table(header, rows))
+
+
 def main():
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
@@ -190,7 +249,15 @@ def main():
     parser.add_argument("--rounds", type=int, default=9)
     parser.add_argument("--steps", type=int, default=500, help="control steps a round")
     parser.add_argument("--cpu-time", action="store_true", help="for busy machines")
+    parser.add_argument("--against", metavar="PATH", help="another source tree as the peer")
+    parser.add_argument("--serve", help=argparse.SUPPRESS)
     options = parser.parse_args()
+    if options.serve:
+        serve(options.serve, options.steps)
+        return
+    if options.against:
+        against(options.against, options)
+        return
     description = machine("numpy", "pybullet", "pybullet_envs_gymnasium")
     rows = [compare(task, options) for task in options.tasks]
     header = ["control step", "peer [us]", "ours [us]", "of it physics [us]"]

@@ -13,7 +13,7 @@ PACKAGE = Path(__file__).parent.parent / "src" / "roboyard"
 FILES = sorted(PACKAGE.rglob("*.py"))
 
 LAYERS = {
-    "errors": 0, "registry": 0, "optional": 0, "seeds": 0,
+    "text": 0, "json_text": 0, "errors": 0, "registry": 0, "optional": 0, "seeds": 0, "_moved": 0,
     "config": 1,
     "sim": 2, "robots": 2, "storage": 2, "tracking": 2,
     "envs": 3, "agents": 3, "policies": 3,
@@ -27,13 +27,22 @@ ALLOWED_WITHIN_LAYER = {
     ("robots", "sim"),
     ("policies", "agents"),
     ("training", "evaluation"),
+    ("tracking", "storage"),
+    ("errors", "text"),
     ("registry", "errors"),
+    ("registry", "_moved"),
     ("optional", "errors"),
     ("cli", "testing"),
 }
 WALLS = {
-    "pybullet": ("sim/",),
-    "pybullet_data": ("sim/",),
+    "pybullet": ("sim/pybullet/",),
+    "pybullet_data": ("sim/pybullet/",),
+    "mujoco": ("sim/mujoco/",),
+    "jax": ("agents/jax/",),
+    "jaxlib": ("agents/jax/",),
+    "onnx": ("policies/",),
+    "onnxruntime": ("policies/",),
+    "websockets": ("serving/", "dashboard/"),
     "stable_baselines3": ("agents/", "policies/", "training/", "evaluation/", "envs/vector"),
     "sb3_contrib": ("agents/", "policies/", "training/", "evaluation/"),
     "boto3": ("storage/s3", "cloud/"),
@@ -46,6 +55,13 @@ WALLS = {
     "torch": ("agents/", "policies/", "training/", "evaluation/", "tracking/", "cli/doctor"),
     "typer": ("cli/",),
 }
+KNOWN_DOUBLE_NAMES = {
+    "Choice": 3,
+    "Channel": 2, "Constant": 2, "DamagedError": 2, "Entry": 2,
+    "Learner": 2, "Manifest": 2, "Outcome": 2, "Part": 2, "Schedule": 2, "Session": 3, "Step": 2,
+    "Subject": 2,
+}  # fmt: skip
+"""Names that still mean several classes, and how many; the list only shrinks."""
 MAX_FILE_LINES = 400
 MAX_FUNCTION_LINES = 60
 MAX_CONSTRUCTOR_PARAMETERS = 7
@@ -125,17 +141,66 @@ def test_third_party_packages_stay_behind_their_walls(path: Path) -> None:
             assert relative(path).startswith(wall), f"{relative(path)} imports {name}"
 
 
-def test_there_are_no_import_cycles() -> None:
+KNOWN_LATE_CYCLES = {("roboyard.serving.batching", "roboyard.serving.stacking")}
+"""Pairs of modules that still import each other, one of them late; the list only shrinks."""
+
+
+def import_graph(late: bool) -> dict[str, set[str]]:
+    """Return for each module what it imports; ``late`` counts imports inside functions too."""
     modules = {module_of(path): path for path in FILES}
-    graph = {
+    return {
         module: {
             target
-            for name in top_level_imports(path)
+            for name in (imports(ast.parse(path.read_text())) if late else top_level_imports(path))
             for target in (name, name.rpartition(".")[0])
             if target in modules and target != module
         }
         for module, path in modules.items()
     }
+
+
+def reachable(graph: dict[str, set[str]], start: str) -> set[str]:
+    found: set[str] = set()
+    waiting = [start]
+    while waiting:
+        for target in graph[waiting.pop()] - found:
+            found.add(target)
+            waiting.append(target)
+    return found
+
+
+def test_late_imports_close_no_cycles_but_the_known_ones() -> None:
+    graph = import_graph(late=True)
+    reach = {module: reachable(graph, module) for module in graph}
+    pairs = {
+        (one, other)
+        for one, targets in graph.items()
+        for other in targets
+        if one in reach[other] and not is_package_of(one, other)
+    }
+    assert {tuple(sorted(pair)) for pair in pairs} <= KNOWN_LATE_CYCLES
+
+
+def is_package_of(one: str, other: str) -> bool:
+    """Return whether one of two modules is a package that the other is in."""
+    return one.startswith(f"{other}.") or other.startswith(f"{one}.")
+
+
+def test_no_public_class_name_means_two_things() -> None:
+    places: dict[str, list[str]] = {}
+    for path in FILES:
+        for node in ast.parse(path.read_text()).body:
+            if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
+                places.setdefault(node.name, []).append(relative(path))
+    twice = {name: len(found) for name, found in places.items() if len(found) > 1}
+    grown = {n: places[n] for n, count in twice.items() if count > KNOWN_DOUBLE_NAMES.get(n, 1)}
+    assert not grown
+    gone = {name for name, count in KNOWN_DOUBLE_NAMES.items() if twice.get(name, 1) < count}
+    assert not gone, "take these off KNOWN_DOUBLE_NAMES, or lower their count"
+
+
+def test_there_are_no_import_cycles() -> None:
+    graph = import_graph(late=False)
     done: set[str] = set()
 
     def visit(module: str, trail: tuple[str, ...]) -> None:

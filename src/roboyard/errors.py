@@ -15,18 +15,25 @@ The tree::
     └── MissingDependencyError   an optional package is not installed
 
 A message says what was given, what is allowed, and what to do. ``exit_code`` is what the
-command line ends with: 2 for the user's mistake, 1 for a failure.
+command line ends with: 2 for the user's mistake, 1 for a failure, 77 for a run that another
+process has taken over.
 """
 
 from __future__ import annotations
 
 from typing import ClassVar
 
+from roboyard.text import shown
+
 
 class RoboyardError(Exception):
     """Base class of every error in this tree; catch it to catch them all."""
 
     exit_code: ClassVar[int] = 1
+
+    def __str__(self) -> str:
+        """Return the message, in which nothing acts on a terminal and no secret stands."""
+        return shown(super().__str__())
 
 
 class ConfigError(RoboyardError):

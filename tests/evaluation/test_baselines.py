@@ -12,6 +12,7 @@ from roboyard.evaluation.baselines import resolve_policy, resolve_subject
 from roboyard.evaluation.evaluate import evaluate_policy_spec
 from roboyard.evaluation.scripted import RandomPolicy, ZeroPolicy
 from roboyard.policies.bundle import PolicyBundle
+from roboyard.storage.seal import sealed
 
 CARTPOLE = EnvConfig(id="roboyard/SimpleRobot-v0", workers=0)
 
@@ -119,6 +120,10 @@ def test_code_that_a_bundle_file_names_needs_trust(tmp_path):
         resolve_subject(file)
     assert resolve_subject(file, trust_code=True).env.id == "evaluation_envs:Countdown"
     assert resolve_subject(file, CARTPOLE).env == CARTPOLE
+    with pytest.raises(PolicyError, match=r"evaluation_envs:Countdown.*--trust-code"):
+        resolve_subject(run)
+    config = run / "config.yaml"
+    config.write_text(sealed(config.read_text()))
     assert resolve_subject(run).env.id == "evaluation_envs:Countdown"
 
 

@@ -8,7 +8,6 @@ import pytest
 from roboyard.robots import Robot, RobotState, list_robots, load_robot
 from roboyard.robots.inspect import inspect_robot
 from roboyard.sim import World
-from roboyard.sim.probing import find_bounds
 
 STANDING = ("a1", "husky", "laikago", "minitaur", "racecar")
 ARMS = ("kuka_iiwa", "panda", "xarm6")
@@ -38,7 +37,7 @@ def test_a_robot_holds_out_for_a_second(name: str) -> None:
         state.read()
         assert np.isfinite([*state.joint_positions, *state.base_position]).all()
         if ground:
-            assert find_bounds(world, robot.body).lower[2] > -FLOOR_MARGIN
+            assert world.bounds(robot.body).lower[2] > -FLOOR_MARGIN
         error = np.abs(state.joint_positions - robot.initial_positions)[robot.actuated]
         if name in STANDING:
             assert state.base_position[2] > 0.85 * start[2]

@@ -58,10 +58,9 @@ def test_masses_limits_and_size_are_those_of_the_file(tmp_path: Path) -> None:
 
 
 WARNINGS = [
-    ({"ixx": "0.5"}, "link 'lever' has an inertia that no body can have: principal moments 0.01,"),
-    ({"ixx": "0"}, "link 'lever' has an inertia that is not positive"),
-    ({"mass": "0"}, "joint 'elbow' moves nothing that has a mass"),
-    ({"ixx": "${inertia}"}, "ixx of <inertia> is '${inertia}', which the engine reads as 0"),
+    ({"ixx": "0.5"}, "has an inertia that no body can have: principal moments 0.01,"),
+    ({"ixx": "0"}, "has an inertia that is not positive"),
+    ({"mass": "0"}, "they move nothing that has a mass, which cannot be simulated"),
     ({"limit": '<limit lower="-1" upper="1"/>'}, "no effort limit: 'elbow'; give actuators."),
     ({"limit": '<limit lower="-1" upper="1"/>'}, "no velocity limit: 'elbow'"),
     ({"limit": '<limit lower="1" upper="2"/>'}, "initial positions beyond the limits: 'elbow'"),
@@ -89,8 +88,8 @@ def test_a_mesh_that_is_missing_is_named_with_the_nearest_file(tmp_path: Path) -
     file = arm(tmp_path)
     visual = '<visual><geometry><mesh filename="levr.dae"/></geometry></visual>'
     file.write_text(file.read_text().replace('<link name="lever">', f'<link name="lever">{visual}'))
-    with pytest.raises(RobotDescriptionError, match=r"the visual mesh .*mean 'lever\.dae'"):
-        inspect_robot(file)
+    warnings = inspect_robot(file).warnings
+    assert [w for w in warnings if "the visual mesh 'levr.dae'" in w and "'lever.dae'" in w]
 
 
 def test_links_that_overlap_are_warned_of(tmp_path: Path) -> None:
@@ -115,6 +114,10 @@ def test_robots_of_the_catalogue_raise_no_warning(name: str) -> None:
 
 BAD = [
     ({"mass": "nan"}, "link 'lever': value of <mass> is 'nan', but must hold finite numbers"),
+    (
+        {"ixx": "${inertia}"},
+        "ixx of <inertia> is '${inertia}', but must be one number. It is xacro",
+    ),
     ({"ixx": "inf"}, "link 'lever': ixx of <inertia> is 'inf'"),
     ({"reach": "NaN"}, "link 'lever': xyz of <origin> is '0 0 NaN'"),
     ({"limit": '<limit lower="-inf" upper="1"/>'}, "joint 'elbow': lower of <limit> is '-inf'"),

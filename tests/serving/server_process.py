@@ -19,11 +19,16 @@ class ServerProcess:
     """A running server; its address is known once this returns."""
 
     def __init__(
-        self, arguments: Sequence[str], environment: Mapping[str, str] | None = None
+        self,
+        arguments: Sequence[str],
+        environment: Mapping[str, str] | None = None,
+        *,
+        program: str | None = None,
     ) -> None:
         self._log = tempfile.TemporaryFile("w+")  # noqa: SIM115
+        begin = (program,) if program else (_PROGRAM, "serve", "--port", "0")
         self.process = subprocess.Popen(
-            [sys.executable, "-c", _PROGRAM, "serve", "--port", "0", *arguments],
+            [sys.executable, "-c", *begin, *arguments],
             stdout=subprocess.PIPE,
             stderr=self._log,
             text=True,

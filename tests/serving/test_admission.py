@@ -129,9 +129,9 @@ def test_the_metrics_and_the_live_view_count_what_happened(start: Start, policie
                 client.act("cartpole", bad)
         version = client.act("cartpole", ZERO).version
     text = get(server, "/metrics")[1]
-    labels = f'policy="cartpole",version="{version}",route="act"'
-    assert f'roboyard_requests_total{{{labels},status="200"}} 4' in text
-    assert f'roboyard_requests_total{{{labels},status="422"}} 2' in text
+    labels = 'policy="cartpole",route="act"'
+    assert f'roboyard_requests_total{{{labels},status="200",version="{version}"}} 4.0' in text
+    assert f'roboyard_requests_total{{{labels},status="422",version="{version}"}} 2.0' in text
     assert 'roboyard_request_seconds_count{route="act"} 6' in text
     assert "roboyard_batch_rows_sum 4" in text
     live = json.loads(get(server, "/v1/live")[1])["policies"]["cartpole"]

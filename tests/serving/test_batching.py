@@ -22,7 +22,8 @@ def runs_and_rows(server: ServerProcess) -> tuple[int, int]:
     with urllib.request.urlopen(server.address + "/metrics") as answer:
         lines = answer.read().decode().splitlines()
     found = dict(line.split() for line in lines if line.startswith("roboyard_batch_rows_"))
-    return int(found["roboyard_batch_rows_count"]), int(found["roboyard_batch_rows_sum"])
+    count, rows = (float(found[f"roboyard_batch_rows_{name}"]) for name in ("count", "sum"))
+    return int(count), int(rows)
 
 
 def ask(server: ServerProcess, observation: np.ndarray) -> np.ndarray:

@@ -153,7 +153,7 @@ def test_requests_under_way_are_answered_after_sigterm(start: Start, tmp_path: P
         session.act(ZERO)
         answers = pool.map(ask, range(8))
         begun.wait()
-        until(lambda: "roboyard_requests_in_flight 1" not in metrics(server))
+        until(lambda: "roboyard_requests_in_flight 1.0" not in metrics(server))
         server.terminate()
         until(lambda: bool(server.log("draining")))
         assert not client.is_ready(), "load balancers are told first"

@@ -8,8 +8,7 @@ import pytest
 from roboyard.envs.task_env import TaskEnv
 from roboyard.errors import SimulationError
 from roboyard.sim import Shape, World
-from roboyard.sim.contacts import CollisionFilter, read_filters
-from roboyard.sim.ground import SELF_COLLISION
+from roboyard.sim.pybullet.contacts import CollisionFilter, read_filters
 
 
 def roll(env: TaskEnv, seed: int, steps: int) -> np.ndarray:
@@ -35,7 +34,7 @@ def test_an_episode_does_not_depend_on_contacts_before_its_reset(task: str) -> N
 def test_a_reset_keeps_collision_filters() -> None:
     with World() as world:
         world.load_plane()
-        world.load_mjcf("mjcf/half_cheetah.xml", SELF_COLLISION["exclude_all_parents"])
+        world.load_mjcf("mjcf/half_cheetah.xml", "exclude_all_parents")
         world.add_shape(Shape("box", (0.1, 0.1, 0.1)), (5, 0, 0))
         world.add_shape(Shape("box", (0.1, 0.1, 0.1), mass=1, collides=False), (5, 0, 3))
         before = read_filters(world.client, world.bodies)
@@ -56,6 +55,8 @@ def test_bodies_that_came_later_are_known_too() -> None:
 
 
 def test_saved_states_of_another_form_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("roboyard.sim.contacts.engine_state", lambda client: b"BULLETf_v326")
+    monkeypatch.setattr(
+        "roboyard.sim.pybullet.contacts.engine_state", lambda client: b"BULLETf_v326"
+    )
     with World() as world, pytest.raises(SimulationError, match=r"BULLETf_v326.*PyBullet 3\.2\.7"):
         read_filters(world.client, world.bodies)

@@ -8,8 +8,8 @@ import pytest
 
 from roboyard.errors import SimulationError
 from roboyard.sim import Dynamics, JointReader, Shape, World, WorldConfig
-from roboyard.sim.contacts import has_compound_links
-from roboyard.sim.loading import find_description
+from roboyard.sim.pybullet.contacts import has_compound_links
+from roboyard.sim.pybullet.loading import find_description
 from roboyard.sim.snapshot import pack, unpack
 
 

@@ -8,7 +8,7 @@ from pydantic import ValidationError
 
 from roboyard.config.grounds import TerrainConfig
 from roboyard.sim import World
-from roboyard.sim.terrain import load_terrain, make_terrain
+from roboyard.sim.terrain import make_terrain
 
 KINDS = ("flat", "rough", "slope_up", "slope_down", "stairs_up", "stairs_down")
 SIZE = 4.0
@@ -70,7 +70,7 @@ def test_the_engine_has_the_same_heights() -> None:
     # On grid points: between them the engine has triangles, and we interpolate.
     places = np.round(generator.uniform(low, high, (300, 2)), 1)
     with World() as world:
-        body = load_terrain(world, terrain)
+        body = world.load_terrain(terrain)
         starts = np.column_stack([places + 1e-4, np.full(300, 5.0)])
         ends = np.column_stack([places + 1e-4, np.full(300, -5.0)])
         hits = world.cast_rays(starts, ends)

@@ -21,7 +21,7 @@ from roboyard.sim import (
     World,
     WorldConfig,
 )
-from roboyard.sim.engine import pybullet
+from roboyard.sim.pybullet.engine import pybullet
 
 PENDULUM = """<robot name="pendulum">
 <link name="base"><inertial><mass value="1"/>

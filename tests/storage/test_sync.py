@@ -136,8 +136,8 @@ def test_a_push_that_dies_anywhere_leaves_only_complete_checkpoints(
         deaths += 1
         got = pull(store, RUN, tmp_path / str(deaths))
         assert got.problems == ()
-        assert got.checkpoint in (100, 200, 300)
-    assert deaths == 5, "six files were new"
+        assert got.checkpoint in (200, 300), "a good checkpoint was taken away too early"
+    assert deaths == 2, "three files were new: the good checkpoint of step 200 stands"
     assert pull(store, RUN, tmp_path / "end").checkpoint == 300
 
 
@@ -261,6 +261,7 @@ def test_another_machine_continues_from_the_uri_alone(
 
 
 def test_files_that_were_not_sent_yet_are_not_overwritten(run: Path, any_store: Store) -> None:
+    (run / "lease.json").unlink()
     with RemoteRun.open(any_store, run):
         pass
     checkpoint(run, 300)

@@ -26,6 +26,7 @@ from roboyard.cli import (
     task,
     train,
 )
+from roboyard.cli.output import echo
 from roboyard.errors import RoboyardError
 
 _HELP = """From a robot description and one YAML file to a trained, measured, deployable policy.
@@ -44,7 +45,7 @@ app = typer.Typer(
 
 def _print_version(wanted: bool) -> None:
     if wanted:
-        typer.echo(f"roboyard {__version__}")
+        echo(f"roboyard {__version__}")
         raise typer.Exit
 
 
@@ -84,17 +85,17 @@ def run() -> None:
     """Run the command line; an expected error is one line on stderr and an exit code.
 
     Exit codes: 0 done, 1 failure, 2 the user's mistake, 75 interrupted and can be continued,
-    130 aborted with Ctrl-C.
+    77 another process has taken the run over, 130 aborted with Ctrl-C.
     """
     try:
         app()
     except RoboyardError as error:
         if os.environ.get("ROBOYARD_DEBUG"):
             raise
-        typer.echo(f"error: {error}", err=True)
+        echo(f"error: {error}", err=True)
         sys.exit(error.exit_code)
     except KeyboardInterrupt:
-        typer.echo("aborted", err=True)
+        echo("aborted", err=True)
         sys.exit(130)
     except BrokenPipeError:
         # The reader of our output has gone (as in `| head`); that is not our failure.

@@ -15,6 +15,7 @@ import psutil
 import typer
 from rich.console import Console
 
+from roboyard.cli.output import echo
 from roboyard.cli.tables import markdown_table
 from roboyard.errors import ConfigError
 
@@ -78,7 +79,7 @@ def bench(
         from roboyard.storage import atomic
 
         atomic.write_json(json_file, record(config, overrides or [], warning, result, estimates))
-        typer.echo(f"Written to {json_file}.")
+        echo(f"Written to {json_file}.")
 
 
 def _machine() -> str:
@@ -88,14 +89,14 @@ def _machine() -> str:
 
     busy, load = psutil.cpu_percent(interval=0.5), psutil.getloadavg()[0]
     cores = available_cores()
-    typer.echo(f"{host_facts()['processor']}, {cores} usable cores, load {load:.1f}.")
+    echo(f"{host_facts()['processor']}, {cores} usable cores, load {load:.1f}.")
     if busy < BUSY_PERCENT:
         return ""
     warning = (
         f"The machine is busy: others use {busy:.0f} % of its processors (load {load:.1f}). "
         "The figures are too low and the choice may be wrong; repeat this when it is quiet."
     )
-    typer.echo(f"warning: {warning}", err=True)
+    echo(f"warning: {warning}", err=True)
     return warning
 
 
@@ -146,13 +147,13 @@ def _print_rows(result: Result) -> None:
         ]
         for number, row in enumerate(rows, start=1)
     ]
-    typer.echo(f"\n{markdown_table(heads, cells)}\n")
+    echo(f"\n{markdown_table(heads, cells)}\n")
     for effect, mark in marks.items():
-        typer.echo(f"{mark}: {effect}.")
-    typer.echo(f"Device {own.setting.device}: {own.setting.device_reason}.")
-    typer.echo(f"\n{_breakdown(rows)}\n")
+        echo(f"{mark}: {effect}.")
+    echo(f"Device {own.setting.device}: {own.setting.device_reason}.")
+    echo(f"\n{_breakdown(rows)}\n")
     for note in result.notes:
-        typer.echo(f"- {note}")
+        echo(f"- {note}")
 
 
 def _breakdown(rows: list[Row]) -> str:
@@ -176,20 +177,20 @@ def _mark(marks: dict[str, str], row: Row) -> str:
 def _print_best(config: str, overrides: list[str], result: Result) -> None:
     own, best, freest = result.rows[0], result.best(keeping=True), result.best(keeping=False)
     if best is own:
-        typer.echo("Best: the config as it is; nothing measured is clearly faster.")
+        echo("Best: the config as it is; nothing measured is clearly faster.")
     else:
         gain = best.steps_per_s / own.steps_per_s
-        typer.echo(
+        echo(
             f"Best: {best.steps_per_s:,.0f} steps/s, {gain:.2f} times the config's own "
             f"({best.effect.value}):"
         )
-        typer.echo(_command(config, [*overrides, *best.overrides]))
+        echo(_command(config, [*overrides, *best.overrides]))
     if freest.steps_per_s > best.steps_per_s:
-        typer.echo(
+        echo(
             f"Faster still, but another run: {freest.steps_per_s:,.0f} steps/s "
             f"({freest.effect.value}):"
         )
-        typer.echo(_command(config, [*overrides, *freest.overrides]))
+        echo(_command(config, [*overrides, *freest.overrides]))
 
 
 def _command(config: str, overrides: list[str]) -> str:
@@ -213,9 +214,9 @@ def _print_costs(estimates: list[Cost], rate: float) -> None:
         ]
         for machine, speed, on_demand, spot in estimates
     ]
-    typer.echo("\nCost per million control steps, in the currency of the price table:\n")
-    typer.echo(f"{markdown_table(heads, rows)}\n")
-    typer.echo(f"Estimated: {MODEL.format(rate=rate)}. {ASSUMPTION}")
+    echo("\nCost per million control steps, in the currency of the price table:\n")
+    echo(f"{markdown_table(heads, rows)}\n")
+    echo(f"Estimated: {MODEL.format(rate=rate)}. {ASSUMPTION}")
 
 
 def _dated(cost: float | None, date: str | None) -> tuple[str, str]:

@@ -12,6 +12,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from roboyard.cli.output import cell, echo
 from roboyard.cli.train import PROGRAM
 from roboyard.config.load import load
 
@@ -70,7 +71,7 @@ def chaos(
     with _folder(keep) as folder, Machine(folder, schedule.faults, seed) as machine:
         settings += machine.settings
         command = train_command(PROGRAM, config, experiment.name, settings)
-        report = run_chaos(command, experiment.name, machine, schedule, typer.echo)
+        report = run_chaos(command, experiment.name, machine, schedule, echo)
     _print(report)
     if not report.is_identical:
         raise typer.Exit(1)
@@ -99,7 +100,7 @@ def _print(report: ChaosReport) -> None:
     }
     table = Table.grid(padding=(0, 2))
     for name, value in rows.items():
-        table.add_row(name, value)
+        table.add_row(cell(name), cell(value))
     Console().print(table)
 
 

@@ -12,6 +12,8 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from roboyard.cli.output import cell
+
 _CORE = (
     "torch",
     "stable-baselines3",
@@ -32,7 +34,7 @@ _EXTRAS = {
 
 
 @dataclass(frozen=True)
-class Finding:
+class HealthCheck:
     """One line of the doctor's report."""
 
     what: str
@@ -54,16 +56,17 @@ def doctor() -> None:
         table.add_column(column, overflow="fold")
     marks = {True: "[green]ok[/green]", False: "[red]broken[/red]", None: "[dim]absent[/dim]"}
     for finding in findings:
-        table.add_row(marks[finding.is_good], finding.what, finding.detail, finding.remedy)
+        row = (finding.what, finding.detail, finding.remedy)
+        table.add_row(marks[finding.is_good], *map(cell, row))
     Console().print(table)
     if any(finding.is_good is False for finding in findings):
         raise typer.Exit(1)
 
 
-def _python() -> Finding:
+def _python() -> HealthCheck:
     version = platform.python_version()
     remedy = "" if version.startswith("3.11.") else "3.11 has ready-made PyBullet wheels"
-    return Finding("python", True, f"{version} on {platform.platform(terse=True)}", remedy)
+    return HealthCheck("python", True, f"{version} on {platform.platform(terse=True)}", remedy)
 
 
 def _version(package: str) -> str | None:
@@ -73,27 +76,29 @@ def _version(package: str) -> str | None:
         return None
 
 
-def _packages() -> list[Finding]:
+def _packages() -> list[HealthCheck]:
     findings = []
     for package in _CORE:
         version = _version(package)
         remedy = "" if version else f"pip install {package}"
-        findings.append(Finding(package, version is not None, version or "not installed", remedy))
+        findings.append(
+            HealthCheck(package, version is not None, version or "not installed", remedy)
+        )
     return findings
 
 
-def _extras() -> list[Finding]:
+def _extras() -> list[HealthCheck]:
     findings = []
     for extra, packages in _EXTRAS.items():
         missing = [package for package in packages if _version(package) is None]
         found = ", ".join(f"{p} {_version(p)}" for p in packages if p not in missing)
         remedy = f"pip install 'roboyard[{extra}]'" if missing else ""
         detail = found or "optional, not installed"
-        findings.append(Finding(f"extra: {extra}", None if missing else True, detail, remedy))
+        findings.append(HealthCheck(f"extra: {extra}", None if missing else True, detail, remedy))
     return findings
 
 
-def _rendering() -> Finding:
+def _rendering() -> HealthCheck:
     try:
         from roboyard.envs.simple import SimpleRobotEnv
 
@@ -102,39 +107,39 @@ def _rendering() -> Finding:
         frame = env.render()
         env.close()
         shape = getattr(frame, "shape", None)
-        return Finding("physics and rendering", True, f"PyBullet steps and draws {shape}")
+        return HealthCheck("physics and rendering", True, f"PyBullet steps and draws {shape}")
     except Exception as error:  # the doctor reports whatever is wrong
-        return Finding("physics and rendering", False, str(error), "pip install pybullet")
+        return HealthCheck("physics and rendering", False, str(error), "pip install pybullet")
 
 
-def _video() -> Finding:
+def _video() -> HealthCheck:
     try:
         import imageio_ffmpeg
 
-        return Finding("video", True, f"ffmpeg {imageio_ffmpeg.get_ffmpeg_version()}")
+        return HealthCheck("video", True, f"ffmpeg {imageio_ffmpeg.get_ffmpeg_version()}")
     except Exception as error:  # the doctor reports whatever is wrong
-        return Finding("video", False, str(error), "pip install imageio-ffmpeg")
+        return HealthCheck("video", False, str(error), "pip install imageio-ffmpeg")
 
 
-def _threads() -> Finding:
+def _threads() -> HealthCheck:
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     limit = os.environ.get("OMP_NUM_THREADS")
     note = f", OMP_NUM_THREADS={limit}" if limit else ""
-    return Finding("processor", True, f"{cores} cores usable{note}")
+    return HealthCheck("processor", True, f"{cores} cores usable{note}")
 
 
-def _accelerator() -> Finding:
+def _accelerator() -> HealthCheck:
     if importlib.util.find_spec("torch") is None:
-        return Finding("accelerator", None, "torch is not installed", "pip install torch")
+        return HealthCheck("accelerator", None, "torch is not installed", "pip install torch")
     import torch
 
     if torch.cuda.is_available():
-        return Finding("accelerator", True, torch.cuda.get_device_name(0))
-    return Finding("accelerator", None, "none; small networks train faster on the CPU anyway")
+        return HealthCheck("accelerator", True, torch.cuda.get_device_name(0))
+    return HealthCheck("accelerator", None, "none; small networks train faster on the CPU anyway")
 
 
-def _window() -> Finding:
+def _window() -> HealthCheck:
     has_display = bool(os.environ.get("DISPLAY")) or platform.system() != "Linux"
     if has_display:
-        return Finding("window", True, "a display is there for --window")
-    return Finding("window", None, "no display", "use --video, or set DISPLAY")
+        return HealthCheck("window", True, "a display is there for --window")
+    return HealthCheck("window", None, "no display", "use --video, or set DISPLAY")

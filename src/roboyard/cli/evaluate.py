@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
+from roboyard.cli.output import cell, echo
 from roboyard.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -112,7 +113,7 @@ def evaluate(
     if json_file is not None:
         facts = {"policy": subject.label, "environment": subject.env.id, "seed": seed}
         atomic.write_json(json_file, {**facts, **result.to_dict()})
-        typer.echo(f"result: {json_file}")
+        echo(f"result: {json_file}")
     _show(subject, video, window=window, seed=seed, deterministic=not stochastic)
 
 
@@ -185,7 +186,7 @@ def result_table(subject: Subject, result: EvaluationResult, seconds: float) -> 
         rows.append(("success rate", f"{result.success_rate:.1%}"))
     rows += [(f"mean {name}", f"{value:.4g}") for name, value in result.mean_metrics.items()]
     for row in rows:
-        table.add_row(*row)
+        table.add_row(*map(cell, row))
     return table
 
 
@@ -197,7 +198,7 @@ def _show(
     env, policy = subject.env, subject.policy
     if video is not None:
         written = record_video(env, policy, video, seed=seed, deterministic=deterministic)
-        typer.echo(f"video: {written.path} ({written.frames / written.fps:.0f} s)")
+        echo(f"video: {written.path} ({written.frames / written.fps:.0f} s)")
     if window:
         for _ in watch(env, policy, episodes=1, seed=seed, deterministic=deterministic):
             pass

@@ -9,6 +9,7 @@ from typing import Annotated, cast
 import typer
 
 from roboyard.cli.evaluate import Trust, WhichOf, checked_which
+from roboyard.cli.output import echo
 from roboyard.errors import ConfigError
 from roboyard.registry import suggest
 
@@ -59,6 +60,7 @@ def export(
     from roboyard.envs.factory import make_env
     from roboyard.evaluation.baselines import resolve_subject
     from roboyard.policies import completing
+    from roboyard.policies.origin import is_trusted
     from roboyard.policies.source import find_bundle
 
     if form not in FORMATS:
@@ -66,7 +68,7 @@ def export(
             f"--format is '{form}'. Allowed: {', '.join(FORMATS)}.{suggest(form, FORMATS)}"
         )
     path = find_bundle(source, checked_which(which))
-    trusted = trust_code or Path(source).is_dir()
+    trusted = is_trusted(source, which=checked_which(which), trust_code=trust_code)
     # Refuses an environment by which a stranger's bundle could run code.
     subject = resolve_subject(path, trust_code=trusted)
     start = time.perf_counter()
@@ -77,10 +79,8 @@ def export(
         output=output,
         trust_code=trusted,
     )
-    typer.echo(
-        f"{form}: {result.path} ({result.size:,} bytes, {time.perf_counter() - start:.1f} s)"
-    )
-    typer.echo(
+    echo(f"{form}: {result.path} ({result.size:,} bytes, {time.perf_counter() - start:.1f} s)")
+    echo(
         f"parity: largest difference {result.largest_difference:.2g} "
         f"on {result.observations} observations of {subject.env.id}"
     )

@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from roboyard.cli.output import echo
 from roboyard.errors import ConfigError
 
 
@@ -38,4 +39,4 @@ def init(
     if file.exists() or file.is_symlink():
         raise ConfigError(f"'{file}' exists already. Give another name, or remove it first.")
     write_text(file, starter(str(file), algorithm, env))
-    typer.echo(f"wrote {file}; next: roboyard train {shlex.quote(str(file))}")
+    echo(f"wrote {file}; next: roboyard train {shlex.quote(str(file))}")

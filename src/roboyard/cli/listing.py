@@ -9,6 +9,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from roboyard.cli.output import cell, echo
 from roboyard.errors import ConfigError
 
 app = typer.Typer(help="List environments, algorithms and configs.", no_args_is_help=True)
@@ -26,9 +27,9 @@ def environments(
     ids = list_env_ids()
     own = [name for name in ids if name.startswith("roboyard/")]
     for name in ids if everything else own:
-        typer.echo(name)
+        echo(name)
     if not everything:
-        typer.echo(f"({len(ids) - len(own)} more with --all, and any 'module:Class')", err=True)
+        echo(f"({len(ids) - len(own)} more with --all, and any 'module:Class')", err=True)
 
 
 @app.command()
@@ -42,9 +43,9 @@ def algorithms() -> None:
     for name in ALGORITHMS.names():
         spec = ALGORITHMS.entry(name)
         if isinstance(spec, AlgorithmSpec):
-            table.add_row(name, spec.kind, spec.summary)
+            table.add_row(*map(cell, (name, spec.kind, spec.summary)))
         else:
-            table.add_row(name, "", "registered by you")
+            table.add_row(cell(name), "", "registered by you")
     Console().print(table)
 
 
@@ -64,8 +65,9 @@ def configs(
         try:
             config = load(path)
         except ConfigError as error:
-            table.add_row(str(path), f"[red]does not load: {str(error).splitlines()[0]}[/red]")
+            reason = str(error).splitlines()[0]
+            table.add_row(cell(path), cell(f"does not load: {reason}", "red"))
             continue
         steps = f"{config.train.total_steps:,}"
-        table.add_row(str(path), config.env.id, config.agent.algorithm, steps)
+        table.add_row(*map(cell, (path, config.env.id, config.agent.algorithm, steps)))
     Console().print(table)

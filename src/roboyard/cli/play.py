@@ -17,6 +17,7 @@ from roboyard.cli.evaluate import (
     WhichOf,
     subject_of,
 )
+from roboyard.cli.output import echo
 from roboyard.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -129,8 +130,8 @@ def _record(subject: Subject, show: _Show, path: Path, size: tuple[int, int] | N
         size=size,
     )
     for number, total in enumerate(video.returns, start=1):
-        typer.echo(f"episode {number}: return {total:.2f}")
-    typer.echo(f"video: {video.path} ({video.frames / video.fps:.0f} s)")
+        echo(f"episode {number}: return {total:.2f}")
+    echo(f"video: {video.path} ({video.frames / video.fps:.0f} s)")
 
 
 def _watch(subject: Subject, show: _Show) -> None:
@@ -139,7 +140,7 @@ def _watch(subject: Subject, show: _Show) -> None:
     for moment in watch(subject.env, subject.policy, **show._asdict()):
         if moment.done:
             episode = f"episode {moment.episode + 1}"
-            typer.echo(f"{episode}: return {moment.total_reward:.2f}, {moment.step} steps")
+            echo(f"{episode}: return {moment.total_reward:.2f}, {moment.step} steps")
 
 
 def _pixels(size: str | None) -> tuple[int, int] | None:

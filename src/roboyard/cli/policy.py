@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Sequence
-from pathlib import Path
 from typing import Annotated
 
 import typer
 from rich.console import Console
 from rich.table import Table
-from rich.text import Text
 
 from roboyard.cli.evaluate import Trust
+from roboyard.cli.output import cell, echo
 
 app = typer.Typer(help="Look at, check and compare policy bundles.", no_args_is_help=True)
 
@@ -42,13 +41,13 @@ def show(
 
     bundle = PolicyBundle.read(find_bundle(source))
     if as_json:
-        typer.echo(json.dumps(bundle.manifest.model_dump(mode="json"), indent=2))
+        echo(json.dumps(bundle.manifest.model_dump(mode="json"), indent=2))
         return
     table = Table(box=None, pad_edge=False, show_header=False)
     table.add_column(style="bold")
     table.add_column(overflow="fold")
     for name, value in summary(bundle).items():
-        table.add_row(Text(name), Text(value))
+        table.add_row(cell(name), cell(value))
     console = Console()
     console.print(table)
     for heading, rows in (
@@ -77,22 +76,23 @@ def verify(
     from roboyard.evaluation.baselines import resolve_subject
     from roboyard.policies.bundle import PolicyBundle
     from roboyard.policies.completing import verify_graph
+    from roboyard.policies.origin import is_trusted
     from roboyard.policies.source import find_bundle
 
     path = find_bundle(source)
     bundle = PolicyBundle.read(path)
-    typer.echo(f"digests: {len(bundle.manifest.parts)} parts of '{path}' are as written")
-    trusted = trust_code or Path(source).is_dir()
+    echo(f"digests: {len(bundle.manifest.parts)} parts of '{path}' are as written")
+    trusted = is_trusted(source, trust_code=trust_code)
     bundle.policy(trust_code=trusted)
-    typer.echo(f"weights: fit the {bundle.algorithm} network that the config describes")
+    echo(f"weights: fit the {bundle.algorithm} network that the config describes")
     if bundle.manifest.onnx is None:
-        typer.echo(f"graph: none; add one with: roboyard export {source}")
+        echo(f"graph: none; add one with: roboyard export {source}")
         return
     subject = resolve_subject(path, trust_code=trusted)
     parity = verify_graph(
         bundle, make_env=lambda: make_env(subject.env), count=observations, trust_code=trusted
     )
-    typer.echo(
+    echo(
         f"graph: largest difference {parity.largest_difference:.2g} "
         f"on {parity.observations} observations of {subject.env.id}"
     )
@@ -107,7 +107,7 @@ def diff(first: Source, second: Source) -> None:
 
     found = differences(*(PolicyBundle.read(find_bundle(path)) for path in (first, second)))
     if not found:
-        typer.echo("the policies do not differ")
+        echo("the policies do not differ")
         return
     Console().print(_table(Difference._fields, found))
     raise typer.Exit(1)
@@ -118,5 +118,5 @@ def _table(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> Table:
     for heading in headings:
         table.add_column(heading.replace("_", " "), overflow="fold")
     for row in rows:
-        table.add_row(*map(Text, row))  # Names come from bundles, which may hold markup.
+        table.add_row(*map(cell, row))
     return table

@@ -12,6 +12,8 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from roboyard.cli.output import cell, echo
+
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
@@ -31,7 +33,7 @@ def list_robots() -> None:
         table.add_column(column)
     for name in list_robots():
         spec = load_robot(name)
-        table.add_row(name, spec.description, spec.file)
+        table.add_row(*map(cell, (name, spec.description, spec.file)))
     _print(table)
 
 
@@ -61,28 +63,68 @@ def inspect(
 
     report = inspect_robot(robot, fixed_base=fixed_base, with_picture=picture is not None)
     if as_json:
-        typer.echo(json.dumps(_record(report), indent=2))
+        echo(json.dumps(_record(report), indent=2))
     else:
         _show(report)
     if picture is not None and report.picture is not None:
         _save(report.picture, picture)
-        typer.echo(f"picture: {picture}", err=as_json)
+        echo(f"picture: {picture}", err=as_json)
+
+
+@app.command()
+def export(
+    robot: Annotated[
+        str,
+        typer.Argument(
+            help="URDF, xacro, MJCF or SDF file, YAML file of a spec, or name in the catalogue."
+        ),
+    ],
+    form: Annotated[str, typer.Option("--format", help="urdf or mjcf.")] = "urdf",
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="File to write; by default the screen.")
+    ] = None,
+    body: Annotated[
+        str | None, typer.Option("--body", help="A link of the robot, if the file has several.")
+    ] = None,
+) -> None:
+    """Write the robot that is simulated, and say in what it differs from its file.
+
+    For example:
+
+        roboyard robot export my_robot.urdf --format mjcf -o my_robot.xml
+    """
+    from roboyard.errors import ConfigError
+    from roboyard.robots.export import export_robot
+    from roboyard.robots.normalization import grouped
+    from roboyard.sim.writers.meshes import cache_folder
+    from roboyard.storage.atomic import write_bytes
+
+    if form not in ("urdf", "mjcf"):
+        raise ConfigError(f"--format is '{form}', but must be urdf or mjcf.")
+    meshes = output.with_suffix(".meshes").resolve() if output is not None else cache_folder()
+    exported = export_robot(robot, "urdf" if form == "urdf" else "mjcf", meshes, body=body)
+    for line in grouped(exported.remarks):
+        echo(f"note: {line}", err=True)
+    if output is None:
+        echo(exported.text, nl=False)
+    else:
+        write_bytes(output, exported.text.encode())
 
 
 def _show(report: RobotReport) -> None:
     _print(_joint_table(report))
-    typer.echo()
+    echo()
     _print(_link_table(report))
     size = [upper - lower for lower, upper in zip(*report.bounds, strict=True)]
     movable = sum(joint.is_movable for joint in report.joints)
-    typer.echo(
+    echo(
         f"\n{report.name}: {len(report.links)} links, {movable} movable joints, total mass "
         f"{report.total_mass:.3f} kg, size {size[0]:.2f} x {size[1]:.2f} x {size[2]:.2f} m"
     )
     for warning in report.warnings:
-        typer.echo(f"warning: {warning}")
+        echo(f"warning: {warning}")
     if not report.warnings:
-        typer.echo("nothing suspicious")
+        echo("nothing suspicious")
 
 
 def _joint_table(report: RobotReport) -> Table:
@@ -97,7 +139,8 @@ def _joint_table(report: RobotReport) -> Table:
         limits = (f"{joint.lower:.3f}", f"{joint.upper:.3f}") if has_limits else ("none", "none")
         strongest = (f"{value:g}" if value else "none" for value in
                      (joint.max_force, joint.max_velocity))  # fmt: skip
-        table.add_row(joint.name, joint.kind, joint.link, *limits, *strongest, f"{joint.damping:g}")
+        row = (joint.name, joint.kind, joint.link, *limits, *strongest, f"{joint.damping:g}")
+        table.add_row(*map(cell, row))
     return table
 
 
@@ -111,7 +154,7 @@ def _link_table(report: RobotReport) -> Table:
         joint = kinds.get(link.number)
         fixed = "fixed" if joint and joint.kind == "fixed" else ""
         name = "base" if joint is None else fixed or joint.name
-        table.add_row(link.name, f"{link.mass.mass:.3f}", inertia, name)
+        table.add_row(*map(cell, (link.name, f"{link.mass.mass:.3f}", inertia, name)))
     return table
 
 

@@ -12,6 +12,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
+
+from roboyard.cli.output import cell, echo
 
 if TYPE_CHECKING:
     from roboyard.storage.runs import RunSummary
@@ -50,7 +53,7 @@ def list_runs(store: _Store = "runs", as_json: _Json = False) -> None:
         _print_json([run.to_dict() for run in runs])
         return
     if not runs:
-        typer.echo(f"no runs in {opened.uri}", err=True)
+        echo(f"no runs in {opened.uri}", err=True)
         return
     table = Table(box=None, pad_edge=False)
     for column in ("run", "state", "step", "checkpoint", "last sign of life", "size"):
@@ -83,7 +86,7 @@ def show(run: _Run, as_json: _Json = False) -> None:
         "size": _size(summary.bytes),
     }
     for name, value in lines.items():
-        typer.echo(f"{name + ':':19} {value}")
+        echo(f"{name + ':':19} {value}")
 
 
 @app.command()
@@ -114,9 +117,9 @@ def pull(
     target = to or Path("runs", *store.uri.split("/")[-2:])
     report = fetch(store, "", target, checkpoints=checkpoints.value)
     for problem in report.problems:
-        typer.echo(f"warning: skipped {problem}", err=True)
+        echo(f"warning: skipped {problem}", err=True)
     at = f", checkpoint at step {report.checkpoint:,}" if report.checkpoint is not None else ""
-    typer.echo(f"{target}: {report.files} files, {_size(report.bytes)}{at}")
+    echo(f"{target}: {report.files} files, {_size(report.bytes)}{at}")
 
 
 @app.command()
@@ -132,10 +135,12 @@ def verify(run: _Run, as_json: _Json = False) -> None:
         _print_json(audit._asdict() | {"problems": problems})
     else:
         for problem in audit.problems:
-            typer.echo(f"{problem.key}: {problem.text}")
+            echo(f"{problem.key}: {problem.text}")
+        for folder in audit.remains:
+            echo(f"note: {folder} was never finished; nobody reads it ('runs prune' tidies)")
         count = len(audit.checkpoints)
         newest = f", the newest at step {step_of(audit.checkpoints[0]):,}" if count else ""
-        typer.echo(
+        echo(
             f"files read: {audit.files}; problems: {len(audit.problems)}; "
             f"intact checkpoints: {count}{newest}"
         )
@@ -160,25 +165,25 @@ def prune(
     opened, total = open_store(store), 0
     runs = find_runs(opened)
     if not runs:
-        typer.echo(f"no runs in {opened.uri}", err=True)
+        echo(f"no runs in {opened.uri}", err=True)
     for run in runs:
         name = run.run or opened.uri
         if run.is_alive:
-            typer.echo(f"{name}: left alone, it is running")
+            echo(f"{name}: left alone, it is running")
             continue
         pruning = prune_run(opened, run.run, keep=keep, dry_run=not yes)
         total += pruning.bytes
         for folder in pruning.folders:
-            typer.echo(f"{name}: {folder}")
+            echo(f"{name}: {folder}")
     done = "removed" if yes else "would be removed; add --yes to remove it"
-    typer.echo(f"{_size(total)} {done}")
+    echo(f"{_size(total)} {done}")
 
 
-def _row(run: RunSummary) -> tuple[str, ...]:
+def _row(run: RunSummary) -> tuple[Text, ...]:
     colour = _COLOURS.get(run.state, "yellow")
     newest = f"{run.checkpoints[0]:,}" if run.checkpoints else "-"
-    state = f"[{colour}]{run.state}[/{colour}]"
-    return run.run or ".", state, f"{run.step:,}", newest, _ago(run.age_s), _size(run.bytes)
+    rest = (f"{run.step:,}", newest, _ago(run.age_s), _size(run.bytes))
+    return cell(run.run or "."), cell(run.state, colour), *map(cell, rest)
 
 
 def _ago(seconds: float) -> str:
@@ -195,4 +200,4 @@ def _size(count: float) -> str:
 
 
 def _print_json(value: object) -> None:
-    typer.echo(json.dumps(value, indent=2))
+    echo(json.dumps(value, indent=2))

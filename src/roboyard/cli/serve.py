@@ -7,10 +7,14 @@ from typing import Annotated
 
 import typer
 
+from roboyard.cli.output import echo
+
 _BUNDLES_HELP = "Bundle file or run directory, also in s3://. Bundles of one name are versions."
 _WATCH_HELP = "Folder or s3://bucket/prefix whose bundles are loaded and reloaded; repeatable."
 _SPLIT_HELP = "Shares of a policy's bundles in their order, such as walker=90,10; repeatable."
 _TOKEN_HELP = "File with bearer tokens, one a line; or set ROBOYARD_SERVE_TOKEN."
+_HOST_HELP = "Name that clients may use beside localhost and IP addresses; '*' is any; repeatable."
+_PROXY_HELP = "Address or network whose X-Forwarded-For is believed; repeatable."
 
 Bundles = Annotated[
     list[str] | None,
@@ -37,6 +41,15 @@ RateLimit = Annotated[
 DrainDelay = Annotated[
     float, typer.Option("--drain-delay", help="Time between SIGTERM and closing the port [s].")
 ]
+AllowedHost = Annotated[list[str] | None, typer.Option("--allowed-host", help=_HOST_HELP)]
+Proxy = Annotated[list[str] | None, typer.Option("--proxy", help=_PROXY_HELP)]
+MaxConnections = Annotated[
+    int, typer.Option("--max-connections", help="Most connections at a time.")
+]
+MaxPerAddress = Annotated[
+    int,
+    typer.Option("--max-connections-per-address", help="Most of them from one address."),
+]
 AccessLog = Annotated[bool, typer.Option("--access-log", help="Log every request.")]
 
 
@@ -53,6 +66,10 @@ def serve(
     max_wait_ms: MaxWait = 0.0,
     max_request_bytes: MaxRequest = 16 * 2**20,
     rate_limit: RateLimit = 0.0,
+    max_connections: MaxConnections = 512,
+    max_connections_per_address: MaxPerAddress = 256,
+    allowed_host: AllowedHost = None,
+    proxy: Proxy = None,
     drain_delay: DrainDelay = 0.0,
     access_log: AccessLog = False,
 ) -> None:
@@ -80,8 +97,12 @@ def serve(
         max_wait_s=max_wait_ms / 1e3,
         rate_limit=rate_limit,
         watch_interval_s=watch_interval,
+        max_connections=max_connections,
+        max_connections_per_address=max_connections_per_address,
+        allowed_hosts=tuple(allowed_host or ()),
+        trusted_proxies=tuple(proxy or ()),
         drain_delay_s=drain_delay,
         access_log=access_log,
     )
     configure_logs()
-    run(bundles or (), settings, splits=split or (), watch=watch or (), on_listening=typer.echo)
+    run(bundles or (), settings, splits=split or (), watch=watch or (), on_listening=echo)

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
-from rich.markup import escape
 from rich.table import Table
 
+from roboyard.cli.output import cell, echo
 from roboyard.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ def list_tasks() -> None:
 
     table = _table("task", "what is to be learnt")
     for name in names():
-        table.add_row(name, escape(load_task(name).description))
+        table.add_row(name, cell(load_task(name).description))
     _print(table)
 
 
@@ -61,15 +61,15 @@ def show(
     finally:
         env.close()
     if as_json:
-        typer.echo(json.dumps(_record(described), indent=2, default=list))
+        echo(json.dumps(_record(described), indent=2, default=list))
         return
-    typer.echo(f"{task}: {described.description}")
-    typer.echo(f"robot: {described.robot}")
+    echo(f"{task}: {described.description}")
+    echo(f"robot: {described.robot}")
     for name, value in described.rates.items():
-        typer.echo(f"{name}: {value}")
+        echo(f"{name}: {value}")
     for place, rows in described.terms.items():
         if rows:
-            typer.echo(f"\n{place}")
+            echo(f"\n{place}")
             _print(_term_table(rows))
     _print_spaces(described)
 
@@ -103,7 +103,7 @@ def _term_table(rows: list[TermRow]) -> Table:
         values = _shown(row)
         params = ", ".join(f"{name}={_text(value)}" for name, value in row.params.items())
         cells = (row.name, row.term, row.unit, *(_text(values.get(key)) for key in settings))
-        table.add_row(*map(escape, (*cells, params)))
+        table.add_row(*map(cell, (*cells, params)))
     return table
 
 
@@ -124,17 +124,17 @@ def _text(value: object) -> str:
 
 def _print_spaces(described: TaskDescription) -> None:
     for group, entries in described.observations.items():
-        typer.echo(f"\n{group}: shape {described.shapes[group]}")
+        echo(f"\n{group}: shape {described.shapes[group]}")
         if entries:
             table = _table("entry", "name", "unit")
             for index, entry in enumerate(entries):
-                table.add_row(str(index), escape(entry.name), entry.unit or "1")
+                table.add_row(str(index), cell(entry.name), entry.unit or "1")
             _print(table)
-    typer.echo(f"\naction: {len(described.actions)} entries in [-1, 1]")
+    echo(f"\naction: {len(described.actions)} entries in [-1, 1]")
     table = _table("entry", "joint", "control", "becomes", "unit")
     for index, row in enumerate(described.actions):
         becomes = f"{row.offset:g} + {row.scale:g} a" if row.offset else f"{row.scale:g} a"
-        table.add_row(str(index), escape(row.name), row.control, becomes, row.unit)
+        table.add_row(str(index), cell(row.name), cell(row.control), cell(becomes), cell(row.unit))
     _print(table)
 
 

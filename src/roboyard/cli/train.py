@@ -14,9 +14,12 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from roboyard.cli.output import cell
 from roboyard.config.load import load
 from roboyard.config.schema import ExperimentConfig
 from roboyard.errors import ConfigError
+from roboyard.storage.run_directory import check_run_id
+from roboyard.text import ShownFormatter
 
 if TYPE_CHECKING:
     from roboyard.training.trainer import TrainResult
@@ -36,6 +39,14 @@ Preemptions = Annotated[
     int, typer.Option(min=0, help="With --supervise: kills from outside to survive.")
 ]
 Errors = Annotated[int, typer.Option(min=0, help="With --supervise: crashes and hangs to survive.")]
+Trust = Annotated[
+    bool,
+    typer.Option(
+        "--trust-code",
+        envvar="ROBOYARD_TRUST_CODE",
+        help="Allow a run that was not made here to name code (module:Class) and files.",
+    ),
+]
 HangMinutes = Annotated[
     float, typer.Option(min=0.001, help="With --supervise: no step for so long is a hang.")
 ]
@@ -62,6 +73,7 @@ def train(
     supervise: Annotated[
         bool, typer.Option("--supervise", help="Start again after kills, crashes and hangs.")
     ] = False,
+    trust_code: Trust = False,
     max_preemptions: Preemptions = 1000,
     max_errors: Errors = 5,
     hang_minutes: HangMinutes = 30.0,
@@ -82,11 +94,13 @@ def train(
 
         roboyard train configs/cartpole.yaml --supervise
     """
+    if run_id is not None:
+        check_run_id(run_id)
     if supervise:
         limits = (max_preemptions, max_errors, hang_minutes)
-        flags = [*["--quiet"] * quiet, *["--profile"] * profile]
+        flags = [*["--quiet"] * quiet, *["--profile"] * profile, *["--trust-code"] * trust_code]
         _supervise(config, overrides or [], resume, run_id, flags=flags, limits=limits)
-    experiment, run = _experiment(config, overrides or [], resume, run_id)
+    experiment, run = _experiment(config, overrides or [], resume, run_id, trust_code)
     from roboyard.training.trainer import Trainer
 
     trainer = Trainer(
@@ -105,7 +119,7 @@ def _warnings_shown() -> Iterator[None]:
     """Show warnings, such as uploads that fail, where the user looks, and not only in the log."""
     handler = logging.StreamHandler()
     handler.setLevel(logging.WARNING)
-    handler.setFormatter(logging.Formatter("%(levelname)s: %(message)s"))
+    handler.setFormatter(ShownFormatter("%(levelname)s: %(message)s"))
     # An error that ends the command is printed by the command line itself.
     handler.addFilter(lambda record: not getattr(record, "ends_the_run", False))
     logger = logging.getLogger("roboyard")
@@ -126,10 +140,12 @@ def _supervise(
     limits: tuple[int, int, float],
 ) -> NoReturn:
     """Train in child processes until the run has ended."""
-    logging.basicConfig(format="%(levelname)s: %(message)s")
+    handler = logging.StreamHandler()
+    handler.setFormatter(ShownFormatter("%(levelname)s: %(message)s"))
+    logging.basicConfig(handlers=[handler])
     from roboyard.training.supervisor import Patience, Supervisor
 
-    experiment, run = _experiment(source, overrides, resume, run_id)
+    experiment, run = _experiment(source, overrides, resume, run_id, "--trust-code" in flags)
     settings = [text for override in overrides for text in ("--set", override)]
     run_id = run_id or datetime.datetime.now().strftime("%Y%m%d-%H%M%S")
     place = run or f"{experiment.store.rstrip('/')}/{experiment.name}/{run_id}"
@@ -146,7 +162,7 @@ def _supervise(
 
 
 def _experiment(
-    source: str, overrides: list[str], resume: bool, run_id: str | None
+    source: str, overrides: list[str], resume: bool, run_id: str | None, trust_code: bool
 ) -> tuple[ExperimentConfig, str | None]:
     """Return what to train, and the run to continue if any."""
     is_run = "://" in source or Path(source).is_dir()
@@ -158,7 +174,7 @@ def _experiment(
     from roboyard.training.resume import config_of, newest_run
 
     if is_run:
-        return config_of(source, overrides), source
+        return config_of(source, overrides, trust_code=trust_code), source
     experiment = load(source, overrides)
     if not resume:
         return experiment, None
@@ -170,11 +186,12 @@ def _experiment(
 def _print_result(result: TrainResult) -> None:
     console = Console()
     if result.state == "interrupted":
-        console.print(f"Interrupted at step {result.steps:,}: {result.reason}.")
+        console.print(cell(f"Interrupted at step {result.steps:,}: {result.reason}."))
         # The run, not the config: overrides of the command line are part of the run alone.
-        console.print(f"Continue with: roboyard train {result.uri} --resume", soft_wrap=True)
+        console.print(cell(f"Continue with: roboyard train {result.uri} --resume"), soft_wrap=True)
         return
-    console.print(f"Finished after {result.steps:,} steps: {result.reason}.", soft_wrap=True)
+    finished = f"Finished after {result.steps:,} steps: {result.reason}."
+    console.print(cell(finished), soft_wrap=True)
     if result.evaluation is not None:
         measured = result.evaluation
         console.print(
@@ -193,10 +210,10 @@ def _print_profile(run: Path) -> None:
     profile = read_run(RunDirectory(run)).profile
     table = Table("phase", "share", "per control step", "what it is", box=None, padding=(0, 2))
     for row in breakdown_rows(profile):
-        table.add_row(*row)
+        table.add_row(*map(cell, row))
     if profile:
         console = Console()
-        console.print(breakdown_summary(profile), soft_wrap=True)
+        console.print(cell(breakdown_summary(profile)), soft_wrap=True)
         console.print(table)
 
 
@@ -215,5 +232,5 @@ def _places(run: Path) -> Table:
     table.add_column(overflow="fold")
     for what, path in candidates.items():
         if path.exists():
-            table.add_row(what, str(path))
+            table.add_row(what, cell(path))
     return table

@@ -18,6 +18,7 @@ from pydantic import (
 from roboyard.config.algorithm_specs import ALGORITHMS, SPECS, AlgorithmSpec, find_spec
 from roboyard.config.base import Record, choice
 from roboyard.config.networks import ActionNoiseConfig, HerConfig, NetworkConfig
+from roboyard.config.uses import CodeName
 from roboyard.registry import suggest
 
 
@@ -71,7 +72,7 @@ class OffPolicyAgentBase(AgentBase):
 class CustomAgent(OffPolicyAgentBase):
     """A user's algorithm: a name that was registered, or ``module:Class`` of an SB3 algorithm."""
 
-    algorithm: str = Field(min_length=1)
+    algorithm: CodeName = Field(min_length=1)
     """Registered name, or ``module:Class``."""
     hyperparameters: dict[str, JsonValue] = Field(default_factory=dict)
     """Checked against the class's constructor before training starts."""

@@ -7,6 +7,8 @@ from typing import Annotated, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, Discriminator, StringConstraints
 
+from roboyard.config.uses import Use
+
 NAME_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$"
 ENTRY_PATTERN = r"^[\w.]+:[\w.]+$"
 AUTO_PATTERN = r"^auto(_[0-9]*\.?[0-9]+([eE][-+]?[0-9]+)?)?$"
@@ -20,10 +22,10 @@ PATTERNS = {
 }
 """Regular expressions of text fields, and how a message describes them."""
 
-Name = Annotated[str, StringConstraints(pattern=NAME_PATTERN)]
+Name = Annotated[str, StringConstraints(pattern=NAME_PATTERN), Use.TEXT]
 """A name that is safe as a folder name."""
 
-Entry = Annotated[str, StringConstraints(pattern=ENTRY_PATTERN)]
+Entry = Annotated[str, StringConstraints(pattern=ENTRY_PATTERN), Use.CODE]
 """``"module:Attr"``, an importable object."""
 
 Auto = Annotated[str, StringConstraints(pattern=AUTO_PATTERN)]

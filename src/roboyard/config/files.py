@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import stat
 from pathlib import Path
 
 from roboyard.config.tree import Node, Place, merged
@@ -12,6 +14,7 @@ from roboyard.registry import suggest
 MAX_BYTES = 1_000_000
 MAX_FILES = 50
 EXTENDS = "extends"
+SUFFIXES = (".yaml", ".yml")
 
 
 def read_text(path: Path) -> str:
@@ -21,8 +24,7 @@ def read_text(path: Path) -> str:
         ConfigError: It does not exist, is not a readable UTF-8 text file, or is too large.
     """
     try:
-        with path.open("rb") as file:
-            data = file.read(MAX_BYTES + 1)
+        data = _read_regular(path)
     except FileNotFoundError as error:
         raise ConfigError(f"{path}: no such file.{_neighbour(path)}") from error
     except IsADirectoryError as error:
@@ -30,6 +32,8 @@ def read_text(path: Path) -> str:
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or error
         raise ConfigError(f"{path}: cannot be read ({reason}).") from error
+    if data is None:
+        raise ConfigError(f"{path}: is a pipe or a device, not a file.")
     if len(data) > MAX_BYTES:
         raise ConfigError(f"{path}: larger than {MAX_BYTES} bytes; this is no config.")
     try:
@@ -39,6 +43,17 @@ def read_text(path: Path) -> str:
         raise ConfigError(
             f"{path}:{line}: not UTF-8 text (byte 0x{data[error.start]:02x}). Save it as UTF-8."
         ) from error
+
+
+def _read_regular(path: Path) -> bytes | None:
+    """Return the beginning of a file; None for what could keep the reader waiting."""
+    with open(path, "rb", opener=_without_waiting) as file:
+        is_regular = stat.S_ISREG(os.fstat(file.fileno()).st_mode)
+        return file.read(MAX_BYTES + 1) if is_regular else None
+
+
+def _without_waiting(name: str, flags: int) -> int:
+    return os.open(name, flags | os.O_NONBLOCK)
 
 
 def _neighbour(path: Path) -> str:
@@ -105,6 +120,7 @@ class _Files:
         base = Node({}, Place())
         for name, place in _names(root.value[EXTENDS]):
             path = folder / Path(name).expanduser()
+            _check_is_yaml(path, place)
             if path.resolve() in above:
                 chain = " -> ".join(p.name for p in (*above, path.resolve()))
                 raise ConfigError(f"{place}extends: files extend each other in a circle: {chain}.")
@@ -116,6 +132,15 @@ class _Files:
                 raise
         own = {key: node for key, node in root.value.items() if key != EXTENDS}
         return merged(base, Node(own, root.place))
+
+
+def _check_is_yaml(path: Path, place: Place) -> None:
+    """Refuse other files by their names: what is wrong in them would be quoted in messages."""
+    if path.suffix not in SUFFIXES or path.resolve().suffix not in SUFFIXES:
+        raise ConfigError(
+            f"{place}extends: '{path}' is not a YAML file. Allowed: names that end in "
+            f"{' or '.join(SUFFIXES)}, and links to such files."
+        )
 
 
 def _names(node: Node) -> list[tuple[str, Place]]:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import re
 
+from pydantic import JsonValue
+
 _MARK = "${env:"
 _PATTERN = re.compile(
     r"(?P<escape>\$)?\$\{env:(?P<body>(?P<name>[A-Za-z_]\w*)(:-(?P<default>[^}]*))?\})?"
@@ -16,9 +18,24 @@ def is_interpolated(text: str) -> bool:
     return _MARK in text
 
 
+def variables_in(text: str) -> tuple[str, ...]:
+    """Return the variables that ``text`` refers to; ``$${env:`` refers to none."""
+    matches = [match for match in _PATTERN.finditer(text) if not match["escape"]]
+    return tuple(match["name"] for match in matches if match["name"])
+
+
 def escape(text: str) -> str:
     """Return ``text`` so that reading it back leaves ``${env:`` as it stands."""
     return text.replace(_MARK, "$" + _MARK)
+
+
+def escaped(value: JsonValue) -> JsonValue:
+    """Return ``value`` with every text in it escaped."""
+    if isinstance(value, dict):
+        return {key: escaped(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [escaped(item) for item in value]
+    return escape(value) if isinstance(value, str) else value
 
 
 def interpolate(text: str) -> str:

@@ -10,13 +10,14 @@ from pydantic import JsonValue
 from roboyard.config.editor import json_schema
 from roboyard.config.files import extended, read_file
 from roboyard.config.overrides import overridden
+from roboyard.config.references import as_written, keep_references
 from roboyard.config.schema import ExperimentConfig
 from roboyard.config.task_files import with_task
 from roboyard.config.tree import from_python
 from roboyard.config.validation import checked
 from roboyard.config.yaml_text import dump
 
-__all__ = ["json_schema", "load", "to_dict", "to_yaml"]
+__all__ = ["as_written", "json_schema", "load", "to_dict", "to_yaml"]
 
 
 def load(
@@ -38,14 +39,22 @@ def load(
         root = read_file(Path(source))
     # Twice: overrides reach into a task's file, and may name another.
     root = with_task(overridden(with_task(root), overrides))
-    return checked(ExperimentConfig, root)
+    config = checked(ExperimentConfig, root)
+    keep_references(config, root)
+    return config
 
 
 def to_dict(config: ExperimentConfig) -> dict[str, JsonValue]:
-    """Return the config with every default filled in, as values that JSON can hold."""
+    """Return the config with every default filled in, as values that JSON can hold.
+
+    Values from environment variables stand in it as they are: it is not meant to be written.
+    """
     return config.model_dump(mode="json")
 
 
 def to_yaml(config: ExperimentConfig) -> str:
-    """Return the config with every default filled in, as YAML that ``load`` reads back."""
-    return dump(to_dict(config))
+    """Return the config with every default filled in, as YAML that ``load`` reads back.
+
+    What came from an environment variable is written as the reference to it.
+    """
+    return dump(as_written(config), is_escaped=True)

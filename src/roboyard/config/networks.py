@@ -7,12 +7,13 @@ from typing import Literal
 from pydantic import Field, JsonValue, NonNegativeFloat, PositiveFloat, PositiveInt
 
 from roboyard.config.base import Record
+from roboyard.config.uses import CodeName
 
 
 class ExtractorConfig(Record):
     """How observations become features, before the actor and the critic."""
 
-    type: str = "auto"
+    type: CodeName = "auto"
     """``auto`` (flatten vectors, CNN for images, both for dictionaries), ``flatten``,
     ``nature_cnn``, ``combined``, or ``module:Class`` of an SB3 features extractor."""
     kwargs: dict[str, JsonValue] = Field(default_factory=dict)
@@ -28,7 +29,7 @@ class NetworkConfig(Record):
     """Widths of the actor's hidden layers; by default the algorithm's."""
     critic: tuple[PositiveInt, ...] | None = None
     """Widths of the critic's hidden layers; by default the algorithm's."""
-    activation: str = "auto"
+    activation: CodeName = "auto"
     """``tanh``, ``relu``, ``elu``, ``gelu``, ``silu``, ``leaky_relu``, ``mish``, or
     ``module:Class``; ``auto`` is the algorithm's own."""
     layer_norm: bool = False

@@ -9,6 +9,7 @@ from pydantic import Field, NonNegativeFloat, PositiveFloat, model_validator
 
 from roboyard.config.base import Record
 from roboyard.config.robots import Vector3
+from roboyard.config.uses import FileName, Text
 
 Share = Annotated[float, Field(ge=0.0, le=1.0)]
 
@@ -22,13 +23,13 @@ _OF_MESHES = frozenset({"file", "scale"})
 class ObjectConfig(Record):
     """A thing beside the robot: a link of another body in the robot's file, or a shape."""
 
-    link: str | None = None
+    link: Text | None = None
     """A link, in the robot's own file but of another body, that is the thing."""
     shape: Literal["box", "sphere", "cylinder", "capsule", "mesh"] | None = None
     """What it looks like; cylinders and capsules stand along z."""
     size: tuple[PositiveFloat, ...] = ()
     """Box: edges along x, y, z; sphere: radius; cylinder, capsule: radius and length [m]."""
-    file: str | None = None
+    file: FileName | None = None
     """OBJ or STL file of a mesh, named like a robot's; the engine takes its convex hull."""
     scale: PositiveFloat = 1.0
     """Factor on a mesh's lengths."""
@@ -48,7 +49,7 @@ class ObjectConfig(Record):
     """Red, green, blue and opacity, each from 0 to 1."""
     collides: bool = True
     """Whether it touches anything; markers are only seen."""
-    marks: str | None = None
+    marks: Text | None = None
     """A command that is a point: the object stands there, only to be seen."""
 
     @model_validator(mode="after")

@@ -47,7 +47,7 @@ def _placed(node: Node) -> Node:
         return Node({key: _placed(item) for key, item in node.value.items()}, PLACE)
     if isinstance(node.value, list):
         return Node([_placed(item) for item in node.value], PLACE)
-    return Node(node.value, PLACE)
+    return Node(node.value, PLACE, node.reference)
 
 
 def _replaced(node: Node, path: tuple[str, ...], depth: int, value: Node) -> Node:

@@ -12,8 +12,9 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, FiniteFloat, NonNegativeFloat, PositiveFloat, model_validator
 
 from roboyard.config.base import Record
+from roboyard.config.uses import FileName, Text
 
-Pattern = Annotated[str, Field(min_length=1)]
+Pattern = Annotated[Text, Field(min_length=1)]
 """A name, or a shell pattern such as ``"front_*"``."""
 
 PerJoint = FiniteFloat | dict[Pattern, FiniteFloat]
@@ -36,7 +37,7 @@ class ActuatorConfig(Record):
     """``torque`` [N m]; ``velocity`` [rad/s] and ``position`` [rad] by the engine's own motors;
     ``pd`` turns positions [rad] into limited torques before each physics step; ``cartesian``
     moves ``link`` by inverse kinematics: three entries for x, y and z [m]."""
-    link: str | None = None
+    link: Text | None = None
     """For ``cartesian``: the link that is moved."""
     workspace: tuple[Vector3, Vector3] | None = None
     """For ``cartesian``: lower and upper corner of a box that targets are limited to [m]."""
@@ -127,12 +128,12 @@ class JointOverrides(Record):
 class RobotSpec(Record):
     """A robot: one articulated body and how it is driven."""
 
-    file: str = Field(min_length=1)
-    """URDF or MJCF file, relative to the file that names it; ``pybullet_data:PATH`` and
+    file: FileName = Field(min_length=1)
+    """URDF, xacro, MJCF or SDF file, relative to the file that names it; ``pybullet_data:PATH`` and
     ``package:MODULE/PATH`` look into PyBullet's data and into a Python package."""
-    description: str = ""
+    description: Text = ""
     """What it is, in one line."""
-    body: str | None = None
+    body: Text | None = None
     """For a MJCF file of several bodies: a link of the one that is the robot; by default the
     one with the most joints."""
     fixed_base: bool = False
@@ -143,11 +144,22 @@ class RobotSpec(Record):
     """Roll, pitch and yaw of the base [rad]; by default the description's, or zero."""
     scale: PositiveFloat = 1.0
     """Factor on all lengths (URDF only)."""
-    inertia: Literal["file", "shapes"] = "file"
-    """Where inertias come from: the file, or its masses and collision shapes (URDF only)."""
+    inertia: Literal["file", "mend", "refuse", "shapes", "computed"] = "file"
+    """Where inertias come from. ``file`` or ``mend``: the file, with the smallest change to those
+    that no body can have; ``refuse``: the file, and an error for those; ``shapes``: its masses and
+    collision shapes; ``computed``: links without an inertial weigh what their shapes weigh at
+    1000 kg/m^3."""
+    merge_fixed: bool = False
+    """Make one link of links that are fixed to each other, which is faster; ``feet`` and
+    ``base_link`` stay."""
+    packages: dict[str, FileName] = Field(default={})
+    """Folders of the packages that meshes are in (``package://NAME/...``), by name."""
+    compat: bool = False
+    """Let PyBullet read the file itself and tell the base in its inertial frame, as published
+    tasks do: links without an inertial weigh 1 kg, mimic joints are free, friction is dropped."""
     self_collision: Literal["none", "all", "exclude_parent", "exclude_all_parents"] = "none"
     """Whether the robot's links touch each other."""
-    base_link: str | None = None
+    base_link: Text | None = None
     """Link whose pose and velocity are the robot's; by default the body's base."""
     feet: tuple[Pattern, ...] = ()
     """Links that are meant to touch the ground."""

@@ -10,6 +10,7 @@ from pydantic import (
     NonNegativeInt,
     PositiveFloat,
     PositiveInt,
+    PrivateAttr,
     model_validator,
 )
 from pydantic_core import PydanticCustomError
@@ -17,7 +18,9 @@ from pydantic_core import PydanticCustomError
 from roboyard.config.agents import AgentConfig
 from roboyard.config.base import Entry, Name, Record
 from roboyard.config.checks import conflicts
+from roboyard.config.references import Path, Reference
 from roboyard.config.tasks import TaskConfig
+from roboyard.config.uses import CodeName, Place
 
 
 class NormalizeConfig(Record):
@@ -40,7 +43,7 @@ TASK_ID = "roboyard/Task-v0"
 class EnvConfig(Record):
     """The environment and how many copies of it run."""
 
-    id: str = Field(default=TASK_ID, min_length=1)
+    id: CodeName = Field(default=TASK_ID, min_length=1)
     """A Gymnasium id such as ``roboyard/SimpleRobot-v0``, a task name, or ``module:Class``."""
     task: TaskConfig | None = None
     """A task of your own instead of ``id``: a mapping, or the name of a YAML file."""
@@ -105,7 +108,7 @@ class PreemptionConfig(Record):
 
     watch: tuple[Literal["imds", "file"], ...] = ()
     """``imds`` asks the EC2 metadata service for spot notices; ``file`` waits for a file."""
-    file: str | None = None
+    file: Place | None = None
     """File whose appearance asks to stop; it may hold the seconds that are left."""
     poll_seconds: PositiveFloat = 5.0
     """Time between two looks [s]."""
@@ -191,7 +194,7 @@ class ExperimentConfig(Record):
     """Name of the experiment; its runs live in ``<store>/<name>/``."""
     seed: NonNegativeInt = Field(default=0, lt=2**31)
     """Seed of everything random."""
-    store: str = Field(default="runs", min_length=1)
+    store: Place = Field(default="runs", min_length=1)
     """Folder (or ``s3://bucket/prefix``) where run directories live."""
     env: EnvConfig
     """The environment."""
@@ -213,6 +216,7 @@ class ExperimentConfig(Record):
     """Where metrics go."""
     callbacks: tuple[CallbackConfig, ...] = ()
     """The user's own callbacks."""
+    _references: dict[Path, Reference] = PrivateAttr(default_factory=dict)
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:

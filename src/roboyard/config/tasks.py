@@ -24,6 +24,7 @@ from roboyard.config.distributions import Distribution, smallest
 from roboyard.config.grounds import GroundConfig
 from roboyard.config.objects import GoalConfig, ObjectConfig
 from roboyard.config.robots import RobotSpec, Vector3
+from roboyard.config.uses import CodeName, Text
 
 TermName = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_]*$")]
 """Name of a term in its list."""
@@ -32,7 +33,7 @@ TermName = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_]*$")]
 class TermConfig(Record):
     """A term and its parameters."""
 
-    term: str | None = None
+    term: CodeName | None = None
     """A registered term, or ``module:function``; by default the term's name in its list."""
     params: dict[str, JsonValue] = Field(default={})
     """The term's parameters."""
@@ -68,7 +69,7 @@ class ChannelConfig(Record):
 class ObservationTermConfig(TermConfig):
     """A part of the observation."""
 
-    group: Annotated[str, Field(min_length=1)] = "observation"
+    group: Annotated[Text, Field(min_length=1)] = "observation"
     """Key in a dictionary observation; with one group only, the observation is an array."""
     scale: FiniteFloat = 1.0
     """Factor on the term's values."""
@@ -120,7 +121,7 @@ class CurriculumConfig(Record):
     at resets only. Each copy of the environment counts for itself.
     """
 
-    target: str = Field(min_length=1)
+    target: Text = Field(min_length=1)
     """Place of the number in the task, such as ``rewards.action_rate.weight`` or
     ``events.push.params.speed.high``."""
     start: FiniteFloat
@@ -131,7 +132,7 @@ class CurriculumConfig(Record):
     """Whether the level rises with control steps, or with how well episodes went."""
     steps: tuple[NonNegativeInt, PositiveInt] = (0, 100_000)
     """For ``by: steps``: control steps of this copy at which the level is 0, and 1."""
-    measure: str = "success"
+    measure: Text = "success"
     """For ``by: success``: ``success``, the episode's ``length`` as a share of its limit, or
     ``rewards.NAME``, that term's mean value in a control step, before its weight."""
     episodes: PositiveInt = 1
@@ -157,6 +158,8 @@ class CurriculumConfig(Record):
 class WorldSettings(Record):
     """Physics settings of the world."""
 
+    engine: CodeName = "pybullet"
+    """The physics engine."""
     time_step: PositiveFloat = 1 / 240
     """Physics step [s]."""
     steps_per_call: PositiveInt = 1
@@ -172,7 +175,7 @@ class WorldSettings(Record):
 class TaskConfig(Record):
     """A task, fully described."""
 
-    description: str = ""
+    description: Text = ""
     """What is to be learnt, in one line."""
     robot: str | RobotSpec
     """A robot of the catalogue, a YAML file of a robot spec, or the spec itself."""

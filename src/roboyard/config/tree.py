@@ -39,6 +39,8 @@ class Node:
 
     value: bool | int | float | str | list[Node] | dict[str, Node] | None
     place: Place = NOWHERE
+    reference: str | None = None
+    """What was written, if the value came from an environment variable."""
 
     def plain(self) -> JsonValue:
         """Return the bare value."""

@@ -14,7 +14,7 @@ from collections.abc import Callable
 import yaml
 from pydantic import JsonValue
 
-from roboyard.config.interpolation import escape, interpolate, is_interpolated
+from roboyard.config.interpolation import escaped, interpolate, is_interpolated, variables_in
 from roboyard.config.tree import Key, Node, Place, dotted
 from roboyard.errors import ConfigError
 
@@ -63,12 +63,13 @@ def _add_resolvers() -> None:
 _add_resolvers()
 
 
-def parse(text: str, source: str) -> Node:
+def parse(text: str, source: str, *, fill_in: bool = True) -> Node:
     """Return the document in ``text`` as a node; an empty one is null.
 
     Args:
         text: One YAML document.
         source: File name for messages.
+        fill_in: Fill in environment variables; otherwise their references stay as they are.
 
     Raises:
         ConfigError: It is not YAML, or holds what a config may not hold; one line a problem.
@@ -79,7 +80,7 @@ def parse(text: str, source: str) -> Node:
             root = loader.get_single_node()
         finally:
             loader.dispose()
-        reader = _Reader(source, loader)
+        reader = _Reader(source, fill_in)
         node = Node(None, Place(source)) if root is None else reader.read(root, ())
     except RecursionError:
         raise ConfigError(f"{source}: nested too deeply.") from None
@@ -95,17 +96,15 @@ def parse(text: str, source: str) -> Node:
     return node
 
 
-def dump(value: JsonValue) -> str:
-    """Return ``value`` as YAML that ``parse`` reads back to the same value."""
-    return yaml.dump(_escaped(value), Dumper=_Dumper, sort_keys=False, allow_unicode=True)
+def dump(value: JsonValue, *, is_escaped: bool = False) -> str:
+    """Return ``value`` as YAML that ``parse`` reads back to the same value.
 
-
-def _escaped(value: JsonValue) -> JsonValue:
-    if isinstance(value, dict):
-        return {key: _escaped(item) for key, item in value.items()}
-    if isinstance(value, list):
-        return [_escaped(item) for item in value]
-    return escape(value) if isinstance(value, str) else value
+    Args:
+        value: What to write.
+        is_escaped: Whether ``${env:`` in it is a reference, and a literal one escaped already.
+    """
+    value = value if is_escaped else escaped(value)
+    return yaml.dump(value, Dumper=_Dumper, sort_keys=False, allow_unicode=True)
 
 
 def _syntax_message(error: yaml.MarkedYAMLError, source: str) -> str:
@@ -151,13 +150,31 @@ _CONVERTERS: dict[str, Callable[[str], bool | int | float | str | None]] = {
 }
 
 
+def filled_in(text: str) -> bool | int | float | str | None:
+    """Return what a text with references to environment variables stands for.
+
+    Raises:
+        ValueError: A variable is unset and has no default, or a reference is malformed.
+    """
+    full = interpolate(text)
+    tag = _Loader("").resolve(yaml.ScalarNode, full, (True, False))  # type: ignore[no-untyped-call]
+    return _converted(full, tag)
+
+
+def _converted(text: str, tag: str) -> bool | int | float | str | None:
+    convert = _CONVERTERS.get(tag.removeprefix(_TAG))
+    if convert is None:
+        raise ValueError(f"the YAML tag '{tag}' is not allowed.")
+    return convert(text)
+
+
 class _Reader:
     """Turns PyYAML's nodes into ours and collects what is wrong with them."""
 
-    def __init__(self, source: str, loader: _Loader) -> None:
+    def __init__(self, source: str, fill_in: bool) -> None:
         self.problems: list[str] = []
         self._source = source
-        self._loader = loader
+        self._fill_in = fill_in
         self._count = 0
 
     def read(self, node: yaml.Node, path: tuple[Key, ...], key: yaml.Node | None = None) -> Node:
@@ -175,7 +192,8 @@ class _Reader:
             items = [self.read(item, (*path, index)) for index, item in enumerate(node.value)]
             return Node(items, place)
         if isinstance(node, yaml.ScalarNode):
-            return Node(self._scalar(node, path, place), place)
+            reference = node.value if variables_in(node.value) else None
+            return Node(self._scalar(node, path, place), place, reference)
         self._problem(place, path, f"the YAML tag '{node.tag}' is not allowed.")
         return Node(None, place)
 
@@ -215,17 +233,10 @@ class _Reader:
     def _scalar(
         self, node: yaml.ScalarNode, path: tuple[Key, ...], place: Place
     ) -> bool | int | float | str | None:
-        text, tag = node.value, node.tag
         try:
-            if is_interpolated(text):
-                text = interpolate(text)
-                tag = self._loader.resolve(  # type: ignore[no-untyped-call]
-                    yaml.ScalarNode, text, (True, False)
-                )
-            convert = _CONVERTERS.get(tag.removeprefix(_TAG))
-            if convert is None:
-                raise ValueError(f"the YAML tag '{tag}' is not allowed.")
-            return convert(text)
+            if self._fill_in and is_interpolated(node.value):
+                return filled_in(node.value)
+            return _converted(node.value, node.tag)
         except ValueError as error:
             self._problem(place, path, str(error))
             return None

@@ -16,9 +16,8 @@ from numpy.typing import NDArray
 from roboyard.envs.replay import EpisodeLog
 from roboyard.errors import ConfigError, SimulationError
 from roboyard.registry import suggest
-from roboyard.sim import Camera, World, WorldConfig
+from roboyard.sim import Camera, WorldConfig, open_world
 from roboyard.sim.snapshot import pack, unpack
-from roboyard.sim.state import read_motion
 
 logger = logging.getLogger(__name__)
 
@@ -100,7 +99,7 @@ class BaseRobotEnv(gymnasium.Env[ObservationT, ActionT], ABC, Generic[Observatio
         self.max_episode_steps = max_episode_steps
         self._elapsed = _BEFORE_FIRST_RESET
         self._shown_at = 0.0
-        self.world = World(settings)
+        self.world = open_world(settings)
         self.metadata = {**self.metadata, "render_fps": round(1 / self.control_period)}
         try:
             self._load()
@@ -183,7 +182,7 @@ class BaseRobotEnv(gymnasium.Env[ObservationT, ActionT], ABC, Generic[Observatio
             "environment": type(self).__qualname__,
             "control_period": self.control_period,
             "world": self.world.snapshot(),
-            "motion": read_motion(self.world),
+            "motion": self.world.motion(),
             "generator": self.np_random.bit_generator.state,
             "seed": self._np_random_seed,
             "elapsed": self._elapsed,
@@ -218,7 +217,7 @@ class BaseRobotEnv(gymnasium.Env[ObservationT, ActionT], ABC, Generic[Observatio
         self.world.load_snapshot(state["world"])
         if state["episode"] and state["elapsed"] >= 0:
             self._repeat(EpisodeLog.from_record(state["episode"]))
-            if read_motion(self.world) != state["motion"]:
+            if self.world.motion() != state["motion"]:
                 problem = "its repeated episode is close to the saved one, but not the same"
                 logger.warning("%s", problem)
                 self.world.load_snapshot(state["world"])

@@ -1,6 +1,6 @@
 """The record of an episode, from which it can be repeated exactly.
 
-Needed where the engine's saved states lose contacts; see ``roboyard.sim.contacts``.
+Needed where the engine's saved states lose contacts; see ``roboyard.sim.pybullet.contacts``.
 """
 
 from __future__ import annotations

@@ -16,10 +16,9 @@ from roboyard.robots.reading import Thing
 from roboyard.robots.robot import find_body
 from roboyard.robots.spec import find_asset
 from roboyard.sim import Dynamics, Shape, World
-from roboyard.sim.ground import load_stadium
-from roboyard.sim.probing import find_overlaps
-from roboyard.sim.sampling import quaternion
-from roboyard.sim.terrain import Terrain, load_terrain, make_terrain
+from roboyard.sim.rotations import quaternion
+from roboyard.sim.rows import BASE
+from roboyard.sim.terrain import Terrain, make_terrain
 
 _SLIGHT = 1e-3
 """Overlap that does not count [m]; things that rest on each other have some."""
@@ -67,21 +66,21 @@ def _load_ground(world: World, config: GroundConfig, terrain: Terrain | None) ->
     if config.type == "none":
         return ()
     if terrain is not None:
-        body = load_terrain(world, terrain)
+        body = world.load_terrain(terrain)
     else:
         height = config.height
-        body = load_stadium(world) if config.type == "stadium" else world.load_plane(height)
+        body = world.load_stadium() if config.type == "stadium" else world.load_plane(height)
     changes = Dynamics(lateral_friction=config.friction, restitution=config.restitution)
-    world.set_dynamics(body, -1, changes)
+    world.set_dynamics(body, BASE, changes)
     return (body,)
 
 
 def _load_object(robot: Robot, config: ObjectConfig, where: str) -> Thing:
     if config.link is None:
-        return Thing(_add_body(robot.world, config, where), -1)
+        return Thing(_add_body(robot.world, config, where), BASE)
     body = find_body(robot.world, config.link, robot.bodies, where)
     links = [joint.link for joint in robot.world.joints(body)]
-    return Thing(body, links.index(config.link) if config.link in links else -1)
+    return Thing(body, links.index(config.link) if config.link in links else BASE)
 
 
 def _add_body(world: World, config: ObjectConfig, where: str) -> int:
@@ -95,7 +94,7 @@ def _add_body(world: World, config: ObjectConfig, where: str) -> int:
         spinning_friction=config.spinning_friction,
         restitution=config.restitution,
     )
-    world.set_dynamics(body, -1, changes)
+    world.set_dynamics(body, BASE, changes)
     return body
 
 
@@ -138,7 +137,7 @@ def _check_overlaps(
         *itertools.combinations(solid.items(), 2),
     ]
     for (name, body), (other_name, other) in pairs:
-        for overlap in find_overlaps(robot.world, body, other, _SLIGHT):
+        for overlap in robot.world.overlaps(body, other, _SLIGHT):
             at = f" (link '{robot.link_name(overlap.other)}')" if other == robot.body else ""
             what = other_name if other_name in others else f"objects.{other_name}"
             raise RobotDescriptionError(

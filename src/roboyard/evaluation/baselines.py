@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple, cast
 
@@ -12,14 +10,13 @@ from stable_baselines3.common.type_aliases import PolicyPredictor
 
 from roboyard.config.schema import EnvConfig
 from roboyard.envs.factory import make_env
-from roboyard.errors import ConfigError, PolicyError
+from roboyard.errors import ConfigError
 from roboyard.evaluation.scripted import FunctionPolicy, RandomPolicy, ZeroPolicy
 from roboyard.policies.assets import relocated_env
 from roboyard.policies.bundle import PolicyBundle
+from roboyard.policies.origin import is_own
 from roboyard.policies.source import Which, find_bundle, is_uri
 from roboyard.registry import resolve_entry, suggest
-
-_FOREIGN_CODE = re.compile(r"[\w.]+:[\w.]+")
 
 ACCEPTED = (
     "a run directory, a policy bundle (.zip), either of them in a store (s3://...), 'random', "
@@ -52,7 +49,7 @@ def resolve_policy(
         which: A run directory's best or its last policy.
         seed: Seed of ``"random"``.
         trust_code: Whether ``"module:Class"`` code that a bundle file names may be imported; for
-            a run directory of this machine, which is yours, it always may.
+            a run directory that you made on this machine it always may.
 
     Raises:
         ConfigError: The text names nothing, or ``env`` is needed and missing.
@@ -60,7 +57,7 @@ def resolve_policy(
     """
     if _is_place(spec):
         bundle = PolicyBundle.read(find_bundle(spec, which))
-        return bundle.policy(trust_code=trust_code or Path(spec).is_dir())
+        return bundle.policy(trust_code=trust_code or _is_own(spec, bundle))
     return _named_policy(str(spec), env, seed)
 
 
@@ -80,7 +77,7 @@ def resolve_subject(
         which: A run directory's best or its last policy.
         seed: Seed of ``"random"``.
         trust_code: Whether ``"module:Class"`` code that a bundle file names may be imported; for
-            a run directory of this machine, which is yours, it always may.
+            a run directory that you made on this machine it always may.
 
     Raises:
         ConfigError: The text names nothing, or ``env`` is needed and missing.
@@ -89,41 +86,13 @@ def resolve_subject(
     if _is_place(spec):
         file = find_bundle(spec, which)
         bundle = PolicyBundle.read(file)
-        trusted = trust_code or Path(spec).is_dir()
-        if env is None and not trusted:
-            _refuse_foreign_code(bundle.config.env, file)
+        trusted = trust_code or _is_own(spec, bundle)
         env = env or relocated_env(bundle, trusted=trusted)
         return Subject(bundle.policy(trust_code=trusted), env, file)
     policy = _named_policy(str(spec), env, seed)
     if env is None:
         raise _environment_needed(str(spec))
     return Subject(policy, env, str(spec))
-
-
-def _refuse_foreign_code(env: EnvConfig, file: str) -> None:
-    """Refuse an environment by which a bundle could run any importable function.
-
-    Raises:
-        PolicyError: The environment's record names code.
-    """
-    for text in _texts([env.id, env.kwargs]):
-        if _FOREIGN_CODE.fullmatch(text):
-            raise PolicyError(
-                f"'{file}' says that its environment needs the code '{text}', which is not "
-                "imported from a bundle. Name a config with the environment (--config), or pass "
-                "trust_code=True (--trust-code) if you trust where the bundle comes from."
-            )
-
-
-def _texts(value: object) -> Iterator[str]:
-    if isinstance(value, str):
-        yield value
-    elif isinstance(value, Mapping):
-        for item in value.items():
-            yield from _texts(item)
-    elif isinstance(value, list | tuple):
-        for item in value:
-            yield from _texts(item)
 
 
 def _named_policy(spec: str, env: EnvConfig | None, seed: int) -> PolicyPredictor:
@@ -165,6 +134,11 @@ def _environment_needed(spec: str) -> ConfigError:
         f"policy '{spec}' does not say in which environment it runs. Name a config that does, "
         "with --config or the env argument."
     )
+
+
+def _is_own(spec: str | Path, bundle: PolicyBundle) -> bool:
+    folder = Path(spec)
+    return folder.is_dir() and is_own(folder, bundle)
 
 
 def _is_place(spec: str | Path) -> bool:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -10,6 +9,7 @@ from typing import NamedTuple
 
 import yaml
 
+from roboyard import json_text
 from roboyard.evaluation.breakdown import PROFILE_FILE
 from roboyard.storage.run_directory import RunDirectory
 
@@ -158,7 +158,7 @@ def _json(path: Path) -> Table:
 
 def _parsed(text: str) -> Table:
     try:
-        value = json.loads(text)
+        value = json_text.loads(text)
     except ValueError:
         return {}
     return value if isinstance(value, dict) else {}

@@ -19,8 +19,13 @@ from xml.etree import ElementTree
 
 from pydantic import JsonValue
 
-from roboyard.config.schema import EnvConfig
+from roboyard.config.interpolation import is_interpolated
+from roboyard.config.load import as_written, to_dict
+from roboyard.config.references import resolved
+from roboyard.config.schema import EnvConfig, ExperimentConfig
 from roboyard.config.task_files import PREFIXES
+from roboyard.config.trust import findings, refuse
+from roboyard.config.yaml_text import filled_in
 from roboyard.errors import PolicyError
 
 if TYPE_CHECKING:
@@ -37,6 +42,14 @@ _REFERENCES = {
     ".mtl": re.compile(rb"^\s*map_\w+\s+(?:.*\s)?(\S+)\s*$", re.MULTILINE),
 }
 _XML = (".urdf", ".xml", ".mjcf", ".sdf", ".dae")
+_MESHES = (".obj", ".stl", ".dae", ".msh", ".ply", ".skn", ".mtl")
+_TEXTURES = (".png", ".jpg", ".jpeg", ".bmp", ".tga", ".hdr", ".ktx")
+_KINDS = frozenset((*_XML, *_MESHES, *_TEXTURES))
+"""Kinds of files that travel in a bundle."""
+_NAMING = frozenset({"mesh", "texture", "hfield", "skin", "flexcomp", "include", "model"})
+"""Elements whose ``filename`` or ``file`` is a part of what a robot looks like; a plugin is not."""
+_LEVELS = _DEPTH.count("/") + 1
+"""How far above a description its parts may be."""
 _LOG = logging.getLogger(__name__)
 _UNPACKED: list[tempfile.TemporaryDirectory[str]] = []
 
@@ -47,19 +60,23 @@ class Collected(NamedTuple):
     contents: dict[str, bytes]
     """By their path in the bundle."""
     named: dict[str, str]
-    """From a name in the config to a path in the bundle."""
+    """From a name in the config, as it is written, to a path in the bundle."""
 
 
-def collect(env: EnvConfig) -> Collected:
-    """Return the files that an environment's task names by their paths, and what these name."""
+def collect(config: ExperimentConfig) -> Collected:
+    """Return the files that a config's task names by their paths, and what these name."""
     found = Collected({}, {})
-    for index, name in enumerate(sorted(set(_files_of(env.model_dump(mode="json").get("task"))))):
+    names = zip(
+        _files_of(to_dict(config)["env"]), _files_of(as_written(config)["env"]), strict=True
+    )
+    for index, (name, written) in enumerate(sorted(set(names))):
         file = Path(name).expanduser()
-        if name.partition(":")[0] in PREFIXES or not file.is_file():
+        is_own = name.partition(":")[0] not in PREFIXES and file.is_file()
+        if not (is_own and _is_part(file, file.resolve().parent)):
             continue
         folder = f"{index}/{_DEPTH}"
-        found.named[name] = f"{folder}/{file.name}"
-        _add(found.contents, file, folder)
+        found.named[written] = f"{folder}/{file.name}"
+        _add(found.contents, file, folder, _place_of(file))
     size = sum(map(len, found.contents.values()))
     odd = [path for path in found.contents if not re.fullmatch(PATH, path)]
     if size > MAX_BYTES or odd:
@@ -77,11 +94,15 @@ def relocated_env(bundle: PolicyBundle, *, trusted: bool) -> EnvConfig:
         trusted: Whether the engine may read descriptions and meshes out of it.
 
     Raises:
-        PolicyError: Files are needed and the bundle is not trusted.
+        PolicyError: Files are needed and the bundle is not trusted, or its config names code or
+            files that it does not bring.
+        ConfigError: An environment variable that it refers to is not set.
     """
-    env, named = bundle.config.env, bundle.manifest.asset_files
+    named = bundle.manifest.asset_files
+    if not trusted:
+        refuse(bundle.source, findings(bundle.config, files=named))
     if all(_is_here(name, bundle.assets[path]) for name, path in named.items()):
-        return env
+        return resolved(bundle.config.env, "env")
     if not trusted:
         raise PolicyError(
             f"'{bundle.source}' brings '{Path(next(iter(named))).name}', and the engine's readers "
@@ -90,8 +111,9 @@ def relocated_env(bundle: PolicyBundle, *, trusted: bool) -> EnvConfig:
         )
     root = _unpacked(bundle)
     places = {name: str(root / path) for name, path in named.items()}
-    value = env.model_dump(mode="json")
-    return EnvConfig.model_validate({**value, "task": _replaced(value.get("task"), places)})
+    value = bundle.config.env.model_dump(mode="json")
+    here = EnvConfig.model_validate({**value, "task": _replaced(value.get("task"), places)})
+    return resolved(here, "env")
 
 
 def _unpacked(bundle: PolicyBundle) -> Path:
@@ -109,12 +131,15 @@ def _unpacked(bundle: PolicyBundle) -> Path:
 
 
 def _is_here(name: str, content: bytes) -> bool:
-    file = Path(name).expanduser()
+    try:
+        file = Path(str(filled_in(name)) if is_interpolated(name) else name).expanduser()
+    except ValueError:  # a variable that is not set here
+        return False
     return file.is_file() and file.read_bytes() == content
 
 
 def _files_of(value: JsonValue) -> Iterator[str]:
-    """Yield every text under a key ``file``."""
+    """Yield every text under a key ``file``, in the order in which it stands there."""
     if isinstance(value, list):
         for part in value:
             yield from _files_of(part)
@@ -139,7 +164,20 @@ def _replaced(value: JsonValue, places: Mapping[str, str]) -> JsonValue:
     }
 
 
-def _add(contents: dict[str, bytes], file: Path, folder: str) -> None:
+def _place_of(description: Path) -> Path:
+    """Return the folder in which the parts of a description may be."""
+    above = description.absolute().parents
+    return above[min(_LEVELS, max(0, len(above) - 2))]
+
+
+def _is_part(file: Path, place: Path) -> bool:
+    """Return whether a file is of a kind that robots have, in a place where it may be."""
+    target = file.resolve()
+    kinds = {file.suffix.lower(), target.suffix.lower()}
+    return kinds <= _KINDS and target.is_relative_to(place.resolve())
+
+
+def _add(contents: dict[str, bytes], file: Path, folder: str, place: Path) -> None:
     """Add a file, and what it names, under a folder of the bundle."""
     content = file.read_bytes()
     contents[f"{folder}/{file.name}"] = content
@@ -147,8 +185,12 @@ def _add(contents: dict[str, bytes], file: Path, folder: str) -> None:
         plain = name.partition("://")[2] or name
         found = next((above / plain for above in file.parents if (above / plain).is_file()), None)
         path = posixpath.normpath(posixpath.join(folder, plain))
-        if found is not None and path not in contents:
-            _add(contents, found, posixpath.dirname(path))
+        if found is None or path in contents:
+            continue
+        if _is_part(found, place):
+            _add(contents, found, posixpath.dirname(path), place)
+        else:
+            _LOG.warning("'%s' names '%s', which stays out of the bundle.", file, name)
 
 
 def _references(file: Path, content: bytes) -> Iterator[str]:
@@ -169,6 +211,8 @@ def _references(file: Path, content: bytes) -> Iterator[str]:
         *(c.get(k, "") for c in root.iter("compiler") for k in ("meshdir", "texturedir")),
     }
     for element in root.iter():
+        if element.tag.rpartition("}")[2].lower() not in _NAMING:
+            continue
         for key in ("filename", "file"):
             if name := element.get(key):
                 yield from (posixpath.join(folder, name) for folder in sorted(folders))

@@ -9,8 +9,8 @@ Format version 1 is a zip without compression::
     asset.N                  files of a robot of one's own: its description, meshes, textures
 
 It is safe to open from a stranger: there is no pickle in it, reading unpacks nothing,
-every part's digest is checked, and code outside Roboyard and its libraries that the config names
-(``"module:Class"``) is imported only when the caller says so.
+every part's digest is checked, and what its config names passes ``config.trust`` before any of it
+is looked up: code (``"module:Class"``) and files are used only when the caller says so.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING
 
 from pydantic import JsonValue, ValidationError
 
+from roboyard.config.load import as_written
 from roboyard.config.schema import ExperimentConfig
 from roboyard.errors import PolicyError
 from roboyard.policies.assets import collect
@@ -52,7 +53,8 @@ class PolicyBundle:
     size: int
     """Bytes of its parts together."""
     config: ExperimentConfig
-    """Resolved config of the run that trained the policy."""
+    """Resolved config of the run that trained the policy, as it was written: ``config.trust``
+    admits what is used of it, and fills in references to environment variables."""
     observation_space: AnySpace
     """Space of one observation of the environment, before normalisation."""
     action_space: AnySpace
@@ -118,7 +120,7 @@ class PolicyBundle:
         check_contract(contract, observation_space, action_space)
         check_spaces(policy, normalizer, observation_space, action_space)
         packed = pack(policy)
-        assets = collect(config.env)
+        assets = collect(config)
         section = normalizer and NormalizerSection(clip=normalizer.clip, epsilon=normalizer.epsilon)
         facts = Manifest(
             algorithm=config.agent.algorithm,
@@ -127,7 +129,7 @@ class PolicyBundle:
             network=describe(policy, packed.aliases),
             normalizer=section,
             contract=contract,
-            config=config.model_dump(mode="json"),
+            config=as_written(config),
             provenance=dict(provenance),
             assets=tuple(
                 AssetSection(path=path, part=f"asset.{index}")
@@ -163,6 +165,11 @@ class PolicyBundle:
                 f"'{source}': its config does not fit this release: {where}: {first['msg']}. "
                 "Read it with the release that wrote it, named in its provenance."
             ) from error
+        if facts.algorithm != config.agent.algorithm:
+            raise PolicyError(
+                f"'{source}' is damaged: its algorithm is '{facts.algorithm}', but its config says "
+                f"'{config.agent.algorithm}'."
+            )
         observation_space = space_from_json(facts.observation_space)
         action_space = space_from_json(facts.action_space)
         check_contract(facts.contract, observation_space, action_space)

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from roboyard.policies.bundle import PolicyBundle
+from roboyard.policies.origin import is_trusted
 from roboyard.policies.source import find_bundle
 
 if TYPE_CHECKING:
@@ -22,13 +23,13 @@ def load_policy(
             an address in a store such as ``s3://bucket/runs/ant/r1``.
         device: Where the network lives.
         trust_code: Whether code that the config names as ``"module:Class"`` may be imported. By
-            default it may for a run directory on this machine, which is yours, and not for a
-            single bundle or what is in a store.
+            default it may for a run directory that you made on this machine, and not for another
+            one, a single bundle or what is in a store.
 
     Raises:
         PolicyError: There is no policy at ``source``, or it is damaged.
         StorageError: The store cannot be read.
     """
     if trust_code is None:
-        trust_code = Path(source).is_dir()
+        trust_code = is_trusted(source)
     return PolicyBundle.read(find_bundle(source)).policy(device=device, trust_code=trust_code)

@@ -109,7 +109,8 @@ def _refuse(spec: ArraySpec, array: np.ndarray, wrong: np.ndarray, reason: str) 
     bounds = f"from {entry.low:g} to {entry.high:g}"
     raise ObservationError(
         f"{_where(spec)}, row {row}: entry '{entry.name}'{unit} is "
-        f"{array.reshape(len(array), -1)[row, index]}, which {reason}. Allowed: {bounds}."
+        f"{array.reshape(len(array), -1)[row, index]}, which {reason}. Allowed: {bounds}.",
+        entry=entry.name,
     )
 
 

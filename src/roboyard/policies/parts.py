@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from roboyard import json_text
 from roboyard.errors import PolicyError
 
 FORMAT = "roboyard-policy"
@@ -35,7 +35,7 @@ def parse_manifest(source: str | Path, content: bytes) -> dict[str, Any]:
     if len(content) > MAX_MANIFEST_BYTES:
         raise PolicyError(f"'{source}' is not a policy bundle: its {MANIFEST_PART} is too large.")
     try:
-        value = json.loads(content)
+        value = json_text.loads(content)
     except (ValueError, RecursionError) as error:
         raise PolicyError(
             f"'{source}' is damaged: {MANIFEST_PART} is not JSON ({error})."

@@ -28,6 +28,7 @@ from roboyard.policies.signature import (
     Contract,
     EntrySpec,
     Noise,
+    NotFiniteError,
     ObservationError,
     contract_from_text,
 )
@@ -202,9 +203,15 @@ class RuntimePolicy:
         except Exception as error:  # onnxruntime has no common base class of its errors.
             reason = " ".join(str(error).split())[:300]
             raise PolicyError(f"policy '{self.name}' cannot act: {reason}") from error
-        if actions.dtype.kind == "f" and not np.isfinite(actions).all():
-            raise PolicyError(f"policy '{self.name}' gave an action that is not finite.")
+        if not all(_is_finite(array) for array in (actions, *after)):
+            raise NotFiniteError(
+                f"policy '{self.name}' gave an action that is not finite, or such a state."
+            )
         return ActResult(actions, tuple(after) if after else None)
+
+
+def _is_finite(array: np.ndarray) -> bool:
+    return array.dtype.kind != "f" or bool(np.isfinite(array).all())
 
 
 class _Content(NamedTuple):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import json
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -11,6 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from roboyard import json_text
 from roboyard.errors import PolicyError
 
 METADATA_KEY = "roboyard"
@@ -33,6 +33,20 @@ class ObservationError(PolicyError):
     """An observation does not fit the policy; the message names the entry."""
 
     exit_code = 2
+
+    def __init__(self, message: str, *, entry: str | None = None) -> None:
+        """Create the error.
+
+        Args:
+            message: What was given, what is allowed, what to do.
+            entry: The entry or key that is wrong, if it is a single one.
+        """
+        super().__init__(message)
+        self.entry = entry
+
+
+class NotFiniteError(PolicyError):
+    """The network's answer to an observation is not finite."""
 
 
 class EntrySpec(NamedTuple):
@@ -145,7 +159,7 @@ class Contract:
 
     def to_dict(self) -> dict[str, object]:
         """Return the contract as JSON values, as it stands in the file."""
-        value: dict[str, object] = json.loads(self.text)
+        value: dict[str, object] = json_text.loads(self.text)
         return value
 
     def input_name(self, key: str) -> str:
@@ -160,7 +174,7 @@ def contract_from_text(text: str) -> Contract:
         PolicyError: It is not one that this release writes.
     """
     try:
-        value = json.loads(text)
+        value = json_text.loads(text)
         if value["format"] != "roboyard-onnx" or value["format_version"] != 1:
             raise ValueError("its format is not version 1 of 'roboyard-onnx'")
         observations = [_array(part) for part in value["observations"]]

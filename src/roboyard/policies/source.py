@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import json
+import stat
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
 
+from roboyard import json_text
 from roboyard.errors import PolicyError, StorageError
 
 Which = Literal["best", "last"]
@@ -70,7 +71,7 @@ def _in_run(run: str, which: Which, names: Sequence[str]) -> str:
     if which == "last" and store.stat(_BEST) is not None:
         raise NoPolicyError(f"run '{run}' has no last policy yet, only a best one: use 'best'.")
     try:
-        status = json.loads(store.get("status.json").data)
+        status = json_text.loads(store.get("status.json").data)
         state = f"{status['state']} at step {status['step']}"
     except (StorageError, ValueError, KeyError, TypeError):
         state = "not started"
@@ -92,7 +93,10 @@ def read_source(source: str | Path, max_bytes: int) -> bytes:
         return _read_object(str(source), max_bytes)
     path = Path(source)
     try:
-        _check_size(source, path.stat().st_size, max_bytes)
+        facts = path.stat()
+        if not stat.S_ISREG(facts.st_mode):
+            raise PolicyError(f"'{source}' is not a policy: it is no regular file.")
+        _check_size(source, facts.st_size, max_bytes)
         return path.read_bytes()
     except OSError as error:
         raise PolicyError(f"cannot read '{source}': {error.strerror or error}.") from error

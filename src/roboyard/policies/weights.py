@@ -13,6 +13,7 @@ from stable_baselines3.common.policies import BasePolicy
 from roboyard.agents.factory import build_policy
 from roboyard.agents.hyperparameters import hyperparameter_values
 from roboyard.agents.spaces import network_space
+from roboyard.config.trust import admitted
 from roboyard.errors import ConfigError, PolicyError
 from roboyard.policies.manifest import NetworkSection
 from roboyard.policies.normalizer import ObservationNormalizer
@@ -22,9 +23,6 @@ from roboyard.policies.spaces import AnySpace
 if TYPE_CHECKING:
     from roboyard.config.agents import AgentBase
     from roboyard.policies.bundle import PolicyBundle
-
-TRUSTED_PACKAGES = ("roboyard", "stable_baselines3", "sb3_contrib")
-"""Packages whose code a bundle may name without the caller's word; also modules of torch.nn."""
 
 
 class Packed(NamedTuple):
@@ -89,9 +87,9 @@ def build_network(bundle: PolicyBundle, *, device: str, trust_code: bool) -> Bas
     Raises:
         PolicyError: The weights do not fit the config, or the config names foreign code.
     """
-    agent = bundle.config.agent
-    if not trust_code:
-        _refuse_foreign_code(bundle, agent)
+    agent: AgentBase = admitted(
+        bundle.config.agent, bundle.source, trusted=trust_code, where="agent"
+    )
     state = _unpack(bundle)
     _check_scale(bundle, agent, sum(tensor.numel() for tensor in state.values()))
     space = bundle.observation_space
@@ -134,23 +132,6 @@ def _unpack(bundle: PolicyBundle) -> dict[str, torch.Tensor]:
             raise PolicyError(f"'{bundle.source}' is damaged: {POLICY_PART} has no '{original}'.")
         state[name] = state[original]
     return state
-
-
-def _refuse_foreign_code(bundle: PolicyBundle, agent: AgentBase) -> None:
-    named = {
-        "agent.algorithm": bundle.algorithm,
-        "agent.network.activation": agent.network.activation,
-        "agent.network.extractor.type": agent.network.extractor.type,
-    }
-    for key, entry in named.items():
-        module, colon, _ = entry.partition(":")
-        trusted = module.split(".")[0] in TRUSTED_PACKAGES or module.startswith("torch.nn")
-        if colon and not trusted:
-            raise PolicyError(
-                f"'{bundle.source}' names code outside Roboyard, {key}: '{entry}', which is not "
-                "imported from a bundle. If you trust where it comes from, pass trust_code=True, "
-                "or give the run directory instead of the bundle."
-            )
 
 
 def _check_scale(bundle: PolicyBundle, agent: AgentBase, available: int) -> None:

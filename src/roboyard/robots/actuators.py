@@ -16,7 +16,6 @@ from numpy.typing import NDArray
 from roboyard.config.robots import ActuatorConfig, PerJoint
 from roboyard.robots.matching import match_names, per_joint
 from roboyard.sim import JointReader
-from roboyard.sim.sampling import joint_columns, joint_sampler, torque_setter
 
 if TYPE_CHECKING:
     from roboyard.robots.robot import Robot
@@ -41,7 +40,7 @@ class Actuator(ABC):
         """Positions of the joints in ``robot.joint_names``, shape (joints,)."""
         self.names = tuple(robot.joint_names[index] for index in self.indices)
         self.joints = tuple(robot.joint_indices[index] for index in self.indices)
-        """The engine's indices of the joints."""
+        """The world's numbers of the joints."""
         self.scale = self._scales(where)
         self.offset = self._offset(robot, where)
         self.effort_limit = self._limit(
@@ -61,17 +60,23 @@ class Actuator(ABC):
         """Take the present numbers for nominal; called once the spec is resolved."""
         self._nominal = {name: getattr(self, name).copy() for name in self.RANDOMIZED}
 
+    def reset(self) -> None:
+        """Start an episode: nothing was commanded, and nothing is randomised."""
+        self.torques = np.zeros(len(self.names))
+        self.restore_nominal()
+
     def restore_nominal(self) -> None:
         """Undo every randomisation of gains, limits, scales and offsets."""
         for name, values in self._nominal.items():
             getattr(self, name)[:] = values
 
     def get_state(self) -> dict[str, Floats]:
-        """Return the numbers that randomisation may have changed."""
-        return {name: getattr(self, name).copy() for name in self.RANDOMIZED}
+        """Return what the last command left, and what randomisation may have changed."""
+        return {name: getattr(self, name).copy() for name in ("torques", *self.RANDOMIZED)}
 
     def set_state(self, state: Mapping[str, Floats]) -> None:
         """Take over what :meth:`get_state` returned."""
+        self.torques = np.array(state.get("torques", np.zeros(len(self.names))))
         for name in self.RANDOMIZED:
             getattr(self, name)[:] = state[name]
 
@@ -126,7 +131,7 @@ class TorqueActuator(Actuator):
     def __init__(self, robot: Robot, config: ActuatorConfig, where: str) -> None:
         """Bind the engine call."""
         super().__init__(robot, config, where)
-        self._send = torque_setter(robot.world, robot.body, self.joints)
+        self._send = robot.world.torque_writer(robot.body, self.joints)
         self._forces: list[float] = []
         self._has_offset = bool(self.offset.any())
         self._is_limited = config.effort_limit is not None
@@ -175,7 +180,7 @@ class VelocityActuator(Actuator):
             self._robot.body,
             self.joints,
             np.clip(self.offset + self.scale * action, -self.velocity_limit, self.velocity_limit),
-            np.minimum(self.effort_limit, _LARGE),
+            self.effort_limit,
         )
 
 
@@ -218,7 +223,7 @@ class PositionActuator(Actuator):
             self._robot.body,
             self.joints,
             targets,
-            np.minimum(self.effort_limit, _LARGE),
+            self.effort_limit,
             self.stiffness,
             self.damping,
         )
@@ -238,8 +243,8 @@ class PDActuator(Actuator):
         self.damping = self._gains(config.damping, "damping", 0.0)
         self.targets: Floats = self.offset.copy()
         """Positions aimed at [rad] or [m], shape (joints,)."""
-        self._sample = joint_sampler(robot.world, robot.body, self.joints)
-        self._send = torque_setter(robot.world, robot.body, self.joints)
+        self._sample = robot.world.joint_reader(robot.body, self.joints)
+        self._send = robot.world.torque_writer(robot.body, self.joints)
         self.keep_nominal()
 
     def strengthen(self, factors: Floats) -> None:
@@ -254,7 +259,7 @@ class PDActuator(Actuator):
 
     def drive(self) -> None:
         """Apply the limited torques for the present error."""
-        positions, velocities = joint_columns(self._sample())
+        positions, velocities, _ = self._sample()
         torques = self.stiffness * (self.targets - np.array(positions))
         torques -= self.damping * np.array(velocities)
         # Quicker than clip, at every engine step.
@@ -263,4 +268,3 @@ class PDActuator(Actuator):
 
 
 _SMALL = 1e-9
-_LARGE = 1e6  # the engine takes no infinite force

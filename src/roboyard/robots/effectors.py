@@ -17,8 +17,7 @@ from roboyard.robots.actuators import (
     VelocityActuator,
 )
 from roboyard.robots.matching import per_joint
-from roboyard.sim import sampling
-from roboyard.sim.kinematics import pose_reader, pose_solver
+from roboyard.sim.rotations import quaternion
 
 if TYPE_CHECKING:
     from roboyard.robots.robot import Robot
@@ -49,17 +48,15 @@ class CartesianActuator(PositionActuator):
                 f"{where}.link: '{config.link}' is the base, which no joint moves; name a link "
                 "at the end of the joints."
             )
-        movable = [joint.index for joint in robot.world.joints(robot.body) if joint.is_movable]
-        self._places = np.array([movable.index(joint) for joint in self.joints])
         lower, upper = robot.lower[self.indices], robot.upper[self.indices]
         self._lower = np.where(upper > lower, lower, -np.inf)
         self._upper = np.where(upper > lower, upper, np.inf)
         corners = config.workspace or ((-np.inf,) * 3, (np.inf,) * 3)
         self._low, self._high = np.array(corners[0]), np.array(corners[1])
-        self._solve = pose_solver(robot.world, robot.body, self._link)
-        self._read = pose_reader(robot.world, robot.body, self._link)
+        self._solve = robot.world.pose_solver(robot.body, self._link)
+        self._read = robot.world.link_pose_reader(robot.body, self._link)
         self._orientation = (
-            self._read()[1] if config.rotation is None else sampling.quaternion(config.rotation)
+            self._read()[1] if config.rotation is None else quaternion(config.rotation)
         )
 
     @property
@@ -69,12 +66,10 @@ class CartesianActuator(PositionActuator):
 
     def command(self, action: Floats) -> None:
         """Aim at where the link is, plus the action times ``scale`` [m], shape (3,)."""
-        try:
-            here = np.array(self._read()[0])
-            x, y, z = np.clip(here + self.scale * action, self._low, self._high).tolist()
-            joints = np.array(self._solve((x, y, z), self._orientation))[self._places]
-        except sampling.EngineFailure as error:
-            raise self._robot.world.failure("a hand cannot be moved", error) from error
+        here = np.array(self._read()[0])
+        x, y, z = np.clip(here + self.scale * action, self._low, self._high).tolist()
+        solved = self._solve((x, y, z), self._orientation)
+        joints = np.array([solved[joint] for joint in self.joints])
         self._aim(np.clip(joints, self._lower, self._upper))
 
     def _scales(self, where: str) -> Floats:

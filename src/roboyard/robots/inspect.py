@@ -10,13 +10,14 @@ from numpy.typing import NDArray
 
 from roboyard.config.robots import ActuatorConfig, RobotSpec
 from roboyard.robots import description
+from roboyard.robots.loading import simulated_model
+from roboyard.robots.normalization import grouped
 from roboyard.robots.robot import BASE, MJCF, Robot, choose_body, load_bodies
 from roboyard.robots.spec import find_asset, load_robot
-from roboyard.sim import Camera, JointInfo, World
-from roboyard.sim.bodies import signature
-from roboyard.sim.probing import Bounds, LinkMass, find_bounds, find_overlaps, link_mass
+from roboyard.sim import Camera, JointInfo, LinkProperties, World, open_world
+from roboyard.sim.rows import Bounds
 
-_SUFFIXES = (".urdf", *MJCF)
+_SUFFIXES = (".urdf", ".xacro", ".sdf", *MJCF)
 _TOLERANCE = 0.002
 """Overlap that does not count [m]; about the collision margin of meshes."""
 _SLACK = 1e-6
@@ -30,7 +31,7 @@ class LinkRow(NamedTuple):
     """Its index among the links; -1 is the base."""
     name: str
     """Its name."""
-    mass: LinkMass
+    mass: LinkProperties
     """Its mass and inertia."""
 
 
@@ -70,7 +71,7 @@ def inspect_robot(
     """
     is_bare = str(source).lower().endswith(_SUFFIXES)
     spec = _bare_spec(str(source), fixed_base) if is_bare else load_robot(source)
-    with World() as world:
+    with open_world() as world:
         ground = world.load_plane()
         if is_bare:
             bodies = load_bodies(world, spec)
@@ -85,9 +86,9 @@ def inspect_robot(
         joints = world.joints(body)
         driven = [joint for joint in joints if joint.name in actuated]
         links = _links(world, body, joints)
-        bounds = find_bounds(world, body)
+        bounds = world.bounds(body)
         warnings = (
-            *_file_warnings(spec),
+            *_file_warnings(world, spec),
             *_mass_warnings(joints, links, bounds),
             *_limit_warnings(spec, driven, is_bare),
             *_start_warnings(driven, actuated),
@@ -115,12 +116,14 @@ def _bare_spec(file: str, fixed_base: bool) -> RobotSpec:
 
 
 def _links(world: World, body: int, joints: tuple[JointInfo, ...]) -> tuple[LinkRow, ...]:
-    names = [(BASE, signature(world.client, body)[1]), *((j.index, j.link) for j in joints)]
-    return tuple(LinkRow(index, name, link_mass(world, body, index)) for index, name in names)
+    names = [(BASE, world.base_name(body)), *((j.index, j.link) for j in joints)]
+    return tuple(LinkRow(index, name, world.link_properties(body, index)) for index, name in names)
 
 
-def _file_warnings(spec: RobotSpec) -> list[str]:
+def _file_warnings(world: World, spec: RobotSpec) -> list[str]:
     file = find_asset(spec.file)
+    if not spec.compat:
+        return grouped(simulated_model(spec, file, world.max_links).remarks)
     inertias = description.inertia_faults(file) if spec.inertia == "file" else []
     return [*description.words_for_numbers(file), *inertias]
 
@@ -188,9 +191,9 @@ def _pose_warnings(
     found = [
         f"links '{names[pair.link]}' and '{names[pair.other]}' overlap by "
         f"{pair.depth * 1000:.0f} mm at the initial pose, and fight where self_collision is on"
-        for pair in find_overlaps(world, body, body, _TOLERANCE)
+        for pair in world.overlaps(body, body, _TOLERANCE)
     ]
-    below = find_overlaps(world, body, ground, _TOLERANCE)
+    below = world.overlaps(body, ground, _TOLERANCE)
     is_fixed = spec.fixed_base or not links[0].mass.mass > 0
     below = [pair for pair in below if not (is_fixed and pair.link <= 0)]
     if below:

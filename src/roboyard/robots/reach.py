@@ -7,7 +7,7 @@ import math
 from typing import NamedTuple
 
 from roboyard.robots.robot import BASE, Robot
-from roboyard.sim import sampling
+from roboyard.sim.rows import CENTER, FRAME_POSITION
 from roboyard.sim.settings import Vector
 
 
@@ -33,8 +33,8 @@ def reach_of(robot: Robot, link: int) -> Reach:
     chain.reverse()
     while len(chain) > 1 and not joints[chain[0]].is_movable:
         chain.pop(0)
-    rows = sampling.link_sampler(robot.world, robot.body, chain)()
-    places = [row[4] for row in rows] + [rows[-1][0]]
+    rows = robot.world.link_reader(robot.body, chain)()
+    places = [row[FRAME_POSITION] for row in rows] + [rows[-1][CENTER]]
     radius = sum(math.dist(a, b) for a, b in itertools.pairwise(places))
     slides = (joints[i] for i in chain if joints[i].kind == "prismatic")
     radius += sum(max(j.upper - j.lower, 0.0) for j in slides)

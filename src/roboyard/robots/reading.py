@@ -8,7 +8,17 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from roboyard.robots.robot import BASE, Robot
-from roboyard.sim import sampling
+from roboyard.sim.rotations import euler_angles
+from roboyard.sim.rows import (
+    ANGULAR_VELOCITY,
+    CENTER,
+    LINK,
+    NORMAL_FORCE,
+    ORIENTATION,
+    OTHER_BODY,
+    OTHER_LINK,
+    VELOCITY,
+)
 
 if TYPE_CHECKING:
     from roboyard.robots.state import RobotState
@@ -38,7 +48,7 @@ class Thing(NamedTuple):
     """A link of some body that is not the robot, such as a target or a cube."""
 
     body: int
-    """The engine's id of the body."""
+    """The world's number of the body."""
     link: int
     """Index of the link, -1 for the base."""
 
@@ -74,29 +84,28 @@ def bind_reads(
 
 
 def _joint_read(state: RobotState, robot: Robot, motors: bool) -> Callable[[], None]:
-    sample = sampling.joint_sampler(robot.world, robot.body, robot.joint_indices)
-    columns, array = sampling.joint_columns, np.array
+    sample = robot.world.joint_reader(robot.body, robot.joint_indices, motors)
+    array = np.array
     has_limits = robot.upper > robot.lower
     span = np.where(has_limits, robot.upper - robot.lower, 1.0)
     slope = np.where(has_limits, 2.0 / span, 0.0)
     shift = np.where(has_limits, -2.0 * robot.lower / span - 1.0, 0.0)
 
     def read() -> None:
-        rows = sample()
-        positions, velocities = columns(rows)
+        positions, velocities, torques = sample()
         state.previous_joint_velocities = state.joint_velocities
         state.joint_positions = here = array(positions)
         state.joint_velocities = array(velocities)
         state.joint_fractions = here * slope + shift
         if motors:
-            state.motor_torques = [row[3] for row in rows]
+            state.motor_torques = torques
 
     return read
 
 
 def _link_read(state: RobotState, robot: Robot, velocities: bool) -> Callable[[], None]:
     links = range(len(robot.link_names))
-    sample = sampling.link_sampler(robot.world, robot.body, links, velocities)
+    sample = robot.world.link_reader(robot.body, links, velocities)
 
     def read() -> None:
         state.link_rows = sample()
@@ -107,22 +116,23 @@ def _link_read(state: RobotState, robot: Robot, velocities: bool) -> Callable[[]
 def _base_read(state: RobotState, robot: Robot, links_are_read: bool) -> Callable[[], None]:
     if robot.base_link == BASE:
         return _body_base_read(state, robot)
-    link, euler = robot.base_link, sampling.euler_angles
-    sample = sampling.link_sampler(robot.world, robot.body, (link,))
+    link, euler = robot.base_link, euler_angles
+    sample = robot.world.link_reader(robot.body, (link,))
 
     def read() -> None:
         row = state.link_rows[link] if links_are_read else sample()[0]
-        state.base_position, state.base_orientation = row[0], row[1]
-        state.base_velocity, state.base_angular_velocity = row[6], row[7]
-        state.base_euler = euler(row[1])
+        state.base_position, state.base_orientation = row[CENTER], row[ORIENTATION]
+        state.base_velocity = row[VELOCITY]
+        state.base_angular_velocity = row[ANGULAR_VELOCITY]
+        state.base_euler = euler(row[ORIENTATION])
 
     return read
 
 
 def _body_base_read(state: RobotState, robot: Robot) -> Callable[[], None]:
-    pose = sampling.pose_sampler(robot.world, robot.body)
-    velocity = sampling.velocity_sampler(robot.world, robot.body)
-    euler = sampling.euler_angles
+    pose = robot.world.pose_reader(robot.body)
+    velocity = robot.world.velocity_reader(robot.body)
+    euler = euler_angles
 
     def read() -> None:
         state.base_position, state.base_orientation = pose()
@@ -133,84 +143,87 @@ def _body_base_read(state: RobotState, robot: Robot) -> Callable[[], None]:
 
 
 def _ground_read(state: RobotState, robot: Robot, grounds: Sequence[int]) -> Callable[[], None]:
-    samples = [sampling.contact_sampler(robot.world, robot.body, ground) for ground in grounds]
+    samples = [robot.world.contact_reader(robot.body, ground) for ground in grounds]
     if len(samples) == 1:
         (sample,) = samples
 
         def read_one() -> None:
             rows = sample()
-            state.ground_contacts = {row[3] for row in rows} if rows else NO_LINKS
+            state.ground_contacts = {row[LINK] for row in rows} if rows else NO_LINKS
 
         return read_one
 
     def read() -> None:
-        state.ground_contacts = {row[3] for sample in samples for row in sample()}
+        state.ground_contacts = {row[LINK] for sample in samples for row in sample()}
 
     return read
 
 
 def _contact_read(state: RobotState, robot: Robot, grounds: frozenset[int]) -> Callable[[], None]:
-    sample = sampling.contact_sampler(robot.world, robot.body)
+    sample = robot.world.contact_reader(robot.body)
     body = robot.body
 
     def read() -> None:
         forces: dict[int, float] = {}
         rows = sample()
         for row in rows:
-            forces[row[3]] = forces.get(row[3], 0.0) + row[9]
-            if row[2] == body:
-                forces[row[4]] = forces.get(row[4], 0.0) + row[9]
+            forces[row[LINK]] = forces.get(row[LINK], 0.0) + row[NORMAL_FORCE]
+            if row[OTHER_BODY] == body:
+                forces[row[OTHER_LINK]] = forces.get(row[OTHER_LINK], 0.0) + row[NORMAL_FORCE]
         state.contact_forces = forces
-        state.ground_contacts = {row[3] for row in rows if row[2] in grounds}
+        state.ground_contacts = {row[LINK] for row in rows if row[OTHER_BODY] in grounds}
 
     return read
 
 
 def _object_read(state: RobotState, robot: Robot, name: str, thing: Thing) -> Callable[[], None]:
     if thing.link == BASE:
-        pose = sampling.pose_sampler(robot.world, thing.body)
+        pose = robot.world.pose_reader(thing.body)
 
         def read_base() -> None:
             state.objects[name] = pose()[0]
 
         return read_base
-    sample = sampling.link_sampler(robot.world, thing.body, (thing.link,))
+    sample = robot.world.link_reader(thing.body, (thing.link,))
 
     def read_link() -> None:
-        state.objects[name] = sample()[0][0]
+        state.objects[name] = sample()[0][CENTER]
 
     return read_link
 
 
 def _motion_read(state: RobotState, robot: Robot, name: str, thing: Thing) -> Callable[[], None]:
     if thing.link == BASE:
-        pose = sampling.pose_sampler(robot.world, thing.body)
-        velocity = sampling.velocity_sampler(robot.world, thing.body)
+        pose = robot.world.pose_reader(thing.body)
+        velocity = robot.world.velocity_reader(thing.body)
 
         def read_base() -> None:
             state.object_orientations[name] = pose()[1]
             state.object_velocities[name], state.object_turnings[name] = velocity()
 
         return read_base
-    sample = sampling.link_sampler(robot.world, thing.body, (thing.link,))
+    sample = robot.world.link_reader(thing.body, (thing.link,))
 
     def read_link() -> None:
         row = sample()[0]
-        state.object_orientations[name] = row[1]
-        state.object_velocities[name], state.object_turnings[name] = row[6], row[7]
+        state.object_orientations[name] = row[ORIENTATION]
+        state.object_velocities[name], state.object_turnings[name] = (
+            row[VELOCITY],
+            row[ANGULAR_VELOCITY],
+        )
 
     return read_link
 
 
 def _touch_read(state: RobotState, robot: Robot, name: str, thing: Thing) -> Callable[[], None]:
-    sample = sampling.contact_sampler(robot.world, robot.body, thing.body)
+    sample = robot.world.contact_reader(robot.body, thing.body)
     wanted = thing.link
 
     def read() -> None:
         forces: dict[int, float] = {}
         for row in sample():
-            if row[4] == wanted:
-                forces[row[3]] = forces.get(row[3], 0.0) + row[9]
+            if row[OTHER_LINK] == wanted:
+                forces[row[LINK]] = forces.get(row[LINK], 0.0) + row[NORMAL_FORCE]
         state.object_contacts[name] = forces
 
     return read

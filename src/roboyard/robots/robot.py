@@ -12,19 +12,18 @@ from roboyard.errors import RobotDescriptionError
 from roboyard.robots.actuators import Actuator
 from roboyard.robots.description import check_description
 from roboyard.robots.effectors import ACTUATORS
+from roboyard.robots.loading import load_model
 from roboyard.robots.matching import match_names, per_joint, shown
 from roboyard.robots.spec import find_asset
-from roboyard.sim import BaseState, Dynamics, World
-from roboyard.sim.bodies import signature
-from roboyard.sim.ground import INERTIA_FROM_FILE, SELF_COLLISION
-from roboyard.sim.sampling import EngineFailure, quaternion
+from roboyard.sim import BaseState, Dynamics, Placement, RobotDescription, World
+from roboyard.sim.descriptions import MJCF_SUFFIXES as MJCF
+from roboyard.sim.descriptions import InertiaSource
+from roboyard.sim.rotations import quaternion
+from roboyard.sim.rows import BASE
 
 Floats = NDArray[np.float64]
 
-MJCF = (".xml", ".mjcf")
-"""How names of MJCF files end; all others are taken for URDF."""
-BASE = -1
-"""Index of a body's base among its links."""
+__all__ = ["BASE", "MJCF", "Robot", "choose_body", "find_body", "load_bodies"]
 
 
 class Robot:
@@ -46,17 +45,17 @@ class Robot:
         self.bodies = load_bodies(world, spec)
         """Everything that its file describes."""
         self.body = choose_body(world, spec, self.bodies)
-        """The engine's id of the robot itself."""
-        self.base_name = signature(world.client, self.body)[1]
+        """The world's number of the robot itself."""
+        self.base_name = world.base_name(self.body)
         self._all_joints = world.joints(self.body)
         self.link_names = tuple(joint.link for joint in self._all_joints)
-        """Names of the links, by the engine's index; the base is not among them."""
+        """Names of the links, by their numbers; the base is not among them."""
         ignored = self._match(spec.ignored_joints, [j.name for j in self._all_joints], "joint",
                               "ignored_joints")  # fmt: skip
         self.joints = tuple(j for j in self._all_joints if j.is_movable and j.index not in ignored)
         self.joint_names = tuple(joint.name for joint in self.joints)
         self.joint_indices = tuple(joint.index for joint in self.joints)
-        """The engine's indices of the joints."""
+        """The world's numbers of the joints."""
         self.lower: Floats = np.array([joint.lower for joint in self.joints])
         """Lower limits [rad] or [m], shape (joints,); above ``upper`` where there is none."""
         self.upper: Floats = np.array([joint.upper for joint in self.joints])
@@ -147,11 +146,8 @@ class Robot:
         Raises:
             SimulationError: The world is closed.
         """
-        try:
-            for actuator in self.actuators:
-                actuator.drive()
-        except EngineFailure as error:
-            raise self.world.failure("the robot cannot be driven", error) from error
+        for actuator in self.actuators:
+            actuator.drive()
 
     def _where(self, place: str) -> str:
         return f"robot '{self.name}': {place}"
@@ -186,11 +182,11 @@ class Robot:
                 if joint.damping is not None:
                     self.world.set_dynamics(self.body, index, Dynamics(joint_damping=joint.damping))
                 if joint.friction is not None:
-                    self.world.set_velocity_targets(self.body, [index], [0.0], [joint.friction])
+                    self.world.set_joint_friction(self.body, index, joint.friction)
 
     def _place(self) -> None:
-        is_urdf = not self.spec.file.endswith(MJCF)
-        if not is_urdf and (self.spec.position or self.spec.rotation):
+        is_placed = not (self.spec.compat and self.spec.file.endswith(MJCF))
+        if not is_placed and (self.spec.position or self.spec.rotation):
             base = self.world.base(self.body)
             turned = quaternion(self.spec.rotation) if self.spec.rotation else base.orientation
             position = self.spec.position or base.position
@@ -221,20 +217,14 @@ def load_bodies(world: World, spec: RobotSpec) -> tuple[int, ...]:
         RobotDescriptionError: The file is missing or wrong; the message names the place.
     """
     file = find_asset(spec.file)
+    if not spec.compat:
+        return (load_model(world, spec, file),)
     check_description(file)
-    flags = SELF_COLLISION[spec.self_collision]
-    if file.name.endswith(MJCF):
-        return world.load_mjcf(file, flags)
-    return (
-        world.load_urdf(
-            file,
-            spec.position or (0.0, 0.0, 0.0),
-            quaternion(spec.rotation or (0.0, 0.0, 0.0)),
-            spec.fixed_base,
-            spec.scale,
-            flags | (INERTIA_FROM_FILE if spec.inertia == "file" else 0),
-        ),
-    )
+    inertia: InertiaSource = "shapes" if spec.inertia == "shapes" else "file"
+    described = RobotDescription(file, spec.fixed_base, spec.scale, inertia, spec.self_collision)
+    origin = (0.0, 0.0, 0.0)
+    place = Placement(spec.position or origin, quaternion(spec.rotation or origin))
+    return world.load_robot(described, place)
 
 
 def choose_body(world: World, spec: RobotSpec, bodies: tuple[int, ...]) -> int:
@@ -255,7 +245,7 @@ def find_body(world: World, link: str, bodies: tuple[int, ...], where: str) -> i
         RobotDescriptionError: None has.
     """
     for body in bodies:
-        names = [signature(world.client, body)[1], *(j.link for j in world.joints(body))]
+        names = [world.base_name(body), *(j.link for j in world.joints(body))]
         if link in names:
             return body
     known = [j.link for body in bodies for j in world.joints(body)]

@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from roboyard.errors import SimulationError
 from roboyard.robots.reading import NO_LINKS, PARTS, Thing, bind_reads
 from roboyard.robots.robot import Robot
-from roboyard.sim import sampling
-from roboyard.sim.sampling import LinkRow
+from roboyard.sim import Picture, View
+from roboyard.sim.rows import CENTER, ORIENTATION, VELOCITY, LinkRow
 from roboyard.sim.settings import Quaternion, Vector
 
 Floats = NDArray[np.float64]
@@ -83,7 +83,7 @@ class RobotState:
         self.motor_torques: list[float] = [0.0] * size
         """Torques of the engine's motors in the last physics step [N m]; see also ``torques``."""
         self.link_rows: Sequence[LinkRow] = (_NO_ROW,) * num_links
-        """The engine's rows on the links, see ``sampling.LinkRow``; link_centers and others are
+        """The engine's rows on the links, see ``sim.rows.LinkRow``; link_centers and others are
         more convenient, this is faster. Velocities are in it if a term reads ``LINK_MOTION``."""
         self.contact_forces: dict[int, float] = {}
         """Links that touch anything, and the sum of normal forces on each [N]."""
@@ -112,12 +112,12 @@ class RobotState:
     @property
     def link_centers(self) -> list[Vector]:
         """Centres of mass of the links [m]."""
-        return [row[0] for row in self.link_rows]
+        return [row[CENTER] for row in self.link_rows]
 
     @property
     def link_orientations(self) -> list[Quaternion]:
         """Orientations of the links' inertial frames (x, y, z, w)."""
-        return [row[1] for row in self.link_rows]
+        return [row[ORIENTATION] for row in self.link_rows]
 
     @property
     def link_velocities(self) -> list[Vector]:
@@ -127,7 +127,7 @@ class RobotState:
             SimulationError: No term of the task declares that it reads them.
         """
         try:
-            return [row[6] for row in self.link_rows]
+            return [row[VELOCITY] for row in self.link_rows]
         except IndexError:
             raise SimulationError(
                 "velocities of links were not read. Declare LINK_MOTION, instead of LINKS, among "
@@ -140,7 +140,7 @@ class RobotState:
         if self._link_sum is None:
             x = y = 0.0
             for row in self.link_rows:
-                link_x, link_y, _ = row[0]
+                link_x, link_y, _ = row[CENTER]
                 x += link_x
                 y += link_y
             self._link_sum = (x, y)
@@ -176,12 +176,23 @@ class RobotState:
         Raises:
             SimulationError: The world is closed.
         """
-        try:
-            self._link_sum = None
-            for read in self._reads:
-                read()
-        except sampling.EngineFailure as error:
-            raise self.robot.world.failure("the robot's state cannot be read", error) from error
+        self._link_sum = None
+        for read in self._reads:
+            read()
+
+    def cast_rays(self, starts: Floats, ends: Floats) -> Floats:
+        """Return the share of the way at which rays meet something, 1 for nothing, shape (rays,).
+
+        Args:
+            starts: Where they start [m], shape (rays, 3).
+            ends: Where they end [m], shape (rays, 3).
+        """
+        return self.robot.world.cast_rays(starts, ends).fractions
+
+    def take_picture(self, view: View, link: int | None = None) -> Picture:
+        """Return what a camera sees, which stands in the world or is carried by ``link``."""
+        carrier = None if link is None else (self.robot.body, link)
+        return self.robot.world.take_view(view, carrier)
 
     def begin(self) -> None:
         """Fill the record at the start of an episode: nothing touches, nothing was done."""
@@ -189,6 +200,8 @@ class RobotState:
         self.action = np.zeros(self.robot.num_actions)
         self.previous_action = self.action
         self.read()
+        # The engine still tells the motors' torques of its last step, in another episode.
+        self.motor_torques = [0.0] * len(self.joint_positions)
         self.previous_joint_velocities = self.joint_velocities
         self.ground_contacts = self.previous_ground_contacts = NO_LINKS
         self.contact_forces = {}

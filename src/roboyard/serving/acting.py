@@ -6,7 +6,6 @@ recognised and served here.
 
 from __future__ import annotations
 
-import asyncio
 import re
 from typing import NamedTuple
 from urllib.parse import parse_qs
@@ -15,6 +14,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from starlette.websockets import WebSocket
 
 from roboyard.serving import wire
+from roboyard.serving.bodies import Body
 from roboyard.serving.refusal import Refusal
 from roboyard.serving.requests import prepare, reply_to, run
 from roboyard.serving.sessions import serve_session
@@ -65,15 +65,24 @@ class ActRoutes:
         headers: dict[bytes, bytes] = scope["roboyard.headers"]
         is_binary = _is_binary(headers.get(b"content-type"))
         settings = self._state.settings
-        body = await _read_body(
-            headers, receive, settings.max_request_bytes, settings.body_timeout_s
-        )
-        key = headers.get(b"x-roboyard-session")
+        incoming = Body(headers, settings, self._state.budget)
+        with incoming.held():
+            body = await incoming.read(receive)
+            return await self._answer(scope, name, body, is_binary=is_binary)
+
+    async def _answer(
+        self, scope: Scope, name: str, body: bytes | bytearray, *, is_binary: bool
+    ) -> _Content:
+        facts = scope["roboyard"]
+        settings = self._state.settings
+        key = scope["roboyard.headers"].get(b"x-roboyard-session")
         version = self._state.catalog.choose(
             name, _version(scope["query_string"]), None if key is None else key.decode("latin-1")
         )
         facts.policy, facts.version = version.name, version.digest
-        message = wire.decode_binary(body) if is_binary else wire.decode_json(body)
+        message = await self._state.reader.read(
+            body, is_binary=is_binary, limit=version.most_numbers(settings.max_rows)
+        )
         prepared = prepare(message, version, settings.max_rows)
         reply = reply_to(message, prepared, await run(prepared.query, version), version)
         if is_binary:
@@ -88,40 +97,6 @@ async def _send(content: _Content, send: Send) -> None:
     ]
     await send({"type": "http.response.start", "status": 200, "headers": headers})
     await send({"type": "http.response.body", "body": content.body})
-
-
-async def _read_body(
-    headers: dict[bytes, bytes], receive: Receive, max_bytes: int, timeout_s: float
-) -> bytes:
-    """Return the request's body.
-
-    Raises:
-        Refusal: It is too long, or takes too long to arrive.
-    """
-    length = headers.get(b"content-length", b"")
-    if length.isdigit() and int(length[:19]) > max_bytes:
-        raise _too_long(max_bytes)
-    chunks: list[bytes] = []
-    total = 0
-    try:
-        async with asyncio.timeout(timeout_s):
-            while True:
-                message = await receive()
-                if message["type"] == "http.disconnect":
-                    raise Refusal(400, "disconnected", "the client went away.")
-                chunks.append(message.get("body", b""))
-                total += len(chunks[-1])
-                if total > max_bytes:
-                    raise _too_long(max_bytes)
-                if not message.get("more_body"):
-                    break
-    except TimeoutError:
-        raise Refusal(408, "timeout", f"the body took more than {timeout_s:g} s.") from None
-    return chunks[0] if len(chunks) == 1 else b"".join(chunks)
-
-
-def _too_long(max_bytes: int) -> Refusal:
-    return Refusal(413, "size", f"the body is longer than {max_bytes} bytes.")
 
 
 def _is_binary(content_type: bytes | None) -> bool:

@@ -13,6 +13,7 @@ from roboyard.policies.observations import Observation
 from roboyard.policies.signature import ObservationError
 from roboyard.serving.tensors import load, load_header, save
 
+_MAX_MESSAGE = 2000
 State = tuple[np.ndarray, ...]
 
 
@@ -73,8 +74,8 @@ def unpack_reply(body: bytes) -> Actions:
 def error_of(status: int, body: bytes | str, where: str) -> RoboyardError:
     """Return the error that a refusal stands for."""
     try:
-        message = str(json.loads(body)["error"]["message"])
-    except (ValueError, KeyError, TypeError):
+        message = str(json.loads(body)["error"]["message"])[:_MAX_MESSAGE]
+    except (ValueError, KeyError, TypeError, RecursionError):
         message = f"status {status}"
     text = f"{where}: {message}"
     if status in (401, 403):

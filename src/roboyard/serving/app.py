@@ -71,7 +71,7 @@ def _describe_acting(app: FastAPI) -> None:
         """Do the same for Amazon SageMaker, with the only policy or the one a header names."""
         raise NotImplementedError
 
-    responses = {200: ACT_ANSWERS, **errors(400, 401, 404, 408, 413, 415, 422, 429, 500, 503)}
+    responses = {200: ACT_ANSWERS, **errors(400, 401, 403, 404, 408, 413, 415, 421, 422, 429, 500)}
     body = {"requestBody": ACT_BODY}
     for path, endpoint in (("/v1/policies/{name}/act", act), ("/invocations", invocations)):
         app.add_api_route(
@@ -85,27 +85,27 @@ def _describe_acting(app: FastAPI) -> None:
 
 
 def _add_information(app: FastAPI, state: ServerState) -> None:
-    @app.get("/v1/policies", responses=errors(401, 429))
+    @app.get("/v1/policies", responses=errors(400, 401, 421, 429))
     async def policies(request: Request) -> dict[str, JsonValue]:
         """Return the loaded policies, their versions, shares, inputs and outputs."""
         request.scope["roboyard"].route = "policies"
         return {"policies": state.catalog.to_json()}
 
-    @app.get("/v1/policies/{name}", responses=errors(401, 404, 422, 429))
+    @app.get("/v1/policies/{name}", responses=errors(400, 401, 404, 421, 422, 429))
     async def policy(name: str, request: Request) -> dict[str, JsonValue]:
         """Return one loaded policy."""
         request.scope["roboyard"].route = "policies"
         state.catalog.choose(name)
         return entry_to_json(name, state.catalog.entries[name])
 
-    @app.get("/v1/live", responses=errors(401, 429))
+    @app.get("/v1/live", responses=errors(400, 401, 421, 429))
     async def live(request: Request) -> dict[str, JsonValue]:
         """Return rate and latency of each policy over the last ten seconds."""
         request.scope["roboyard"].route = "live"
         seen = {name: state.telemetry.live(name)._asdict() for name in state.catalog.names()}
         return {"policies": dict(seen), "sessions": state.telemetry.sessions}
 
-    @app.get("/metrics", responses=errors(401, 429), response_class=PlainTextResponse)
+    @app.get("/metrics", responses=errors(400, 401, 421, 429), response_class=PlainTextResponse)
     async def metrics(request: Request) -> Response:
         """Return metrics in Prometheus' text format."""
         request.scope["roboyard"].route = "metrics"

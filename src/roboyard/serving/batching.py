@@ -108,7 +108,7 @@ class Batcher:
         """
         if self._queued_rows and self._queued_rows + query.rows > self._max_queued_rows:
             raise Refusal(
-                503,
+                429,
                 "overloaded",
                 f"{self._queued_rows} observations wait for this policy already; "
                 "try again later, or start another server.",
@@ -140,7 +140,8 @@ class Batcher:
         group = self._take()
         if not group:
             return
-        if self.seconds_per_run < _INLINE_S:
+        is_small = sum(waiting.query.rows for waiting in group) <= self._max_rows
+        if is_small and self.seconds_per_run < _INLINE_S:
             self._finish(loop, group, self._run(group))
             return
         self._is_busy = True

@@ -60,6 +60,12 @@ class Version:
         """What it reads and returns."""
         return self.policy.contract
 
+    def most_numbers(self, rows: int) -> int:
+        """Return how many numbers a request of so many observations may hold."""
+        sizes = [spec.size for spec in self.contract.observations.values()]
+        memory = [layers * width for layers, _, width in self.contract.state_shapes]
+        return rows * (sum(sizes) + sum(memory))
+
 
 @dataclass
 class Catalog:

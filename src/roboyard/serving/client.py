@@ -7,7 +7,7 @@ import json
 import random
 import threading
 import time
-from typing import TYPE_CHECKING, NamedTuple, Self
+from typing import TYPE_CHECKING, Any, NamedTuple, Self
 from urllib.parse import quote, urlsplit
 from weakref import WeakSet
 
@@ -17,6 +17,7 @@ from pydantic import JsonValue
 from roboyard.errors import BridgeError, ConfigError
 from roboyard.policies.observations import Observation
 from roboyard.serving.answers import Actions, State, error_of, pack_request, unpack_reply
+from roboyard.serving.client_stream import DeadlineSocket, read_all
 from roboyard.serving.wire import BINARY
 
 if TYPE_CHECKING:
@@ -41,6 +42,18 @@ class _Line(http.client.HTTPConnection):
     def __del__(self) -> None:
         """Hang up when the thread whose line this is has ended."""
         self.close()
+
+    def connect(self) -> None:
+        """Connect; what is read then ends by a deadline."""
+        super().connect()
+        self.sock: Any = DeadlineSocket(self.sock)
+
+    def allow(self, seconds: float) -> None:
+        """Set how long connecting, sending and reading may take from now [s]."""
+        self.timeout = seconds
+        if self.sock is None:
+            self.connect()
+        self.sock.deadline = time.monotonic() + seconds
 
     def send(self, data: object) -> None:
         """Send, or keep back while a request is put together."""
@@ -147,16 +160,20 @@ class Client:
         Raises:
             BridgeError: The server cannot be reached in time.
         """
-        listed: list[dict[str, JsonValue]] = json.loads(self._request("GET", "/v1/policies"))[
-            "policies"
-        ]
+        try:
+            listed: list[dict[str, JsonValue]] = json.loads(self._request("GET", "/v1/policies"))[
+                "policies"
+            ]
+        except (ValueError, KeyError, TypeError, RecursionError) as error:
+            raise BridgeError(f"the answer of {self.url} cannot be read ({error!r}).") from error
         return listed
 
     def is_ready(self) -> bool:
         """Return whether the server answers and welcomes requests; never raises."""
         try:
             return self._once("GET", "/readyz", None, {}, self._timeout_s).status == 200
-        except (OSError, http.client.HTTPException):
+        except (OSError, ValueError, http.client.HTTPException):
+            self._connection(self._timeout_s).close()
             return False
 
     def open_session(self, policy: str, *, version: str | None = None) -> Session:
@@ -201,7 +218,7 @@ class Client:
             pause = min(_FIRST_PAUSE_S * 2**attempt, _LONGEST_PAUSE_S) * random.uniform(0.5, 1.0)
             try:
                 answer = self._once(method, path, body, headers, left)
-            except (OSError, http.client.HTTPException) as error:
+            except (OSError, ValueError, http.client.HTTPException) as error:
                 reason = str(error) or type(error).__name__
                 self._connection(left).close()
             else:
@@ -220,10 +237,13 @@ class Client:
         self, method: str, path: str, body: bytes | None, headers: dict[str, str], timeout_s: float
     ) -> _Answer:
         connection = self._connection(timeout_s)
+        connection.allow(timeout_s)
         sent = {**headers, "authorization": f"Bearer {self.token}"} if self.token else headers
         connection.request_at_once(method, path, body, sent)
         response = connection.getresponse()
-        content = response.read()
+        content = read_all(response)
+        if not response.isclosed():
+            response.close()
         retry_after = response.headers.get("retry-after", "")
         seconds = float(retry_after) if retry_after.isdecimal() else None
         return _Answer(response.status, content, seconds)
@@ -237,7 +257,4 @@ class Client:
             connection = kind(parts.hostname or "", parts.port, timeout=timeout_s)
             self._local.connection = connection
             self._connections.add(connection)
-        connection.timeout = timeout_s
-        if connection.sock is not None:
-            connection.sock.settimeout(timeout_s)
         return connection

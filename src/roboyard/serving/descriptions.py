@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from roboyard.serving import wire
-from roboyard.serving.requests import MAX_SEED
+from roboyard.serving.wire import MAX_SEED
 
 ERROR: dict[str, Any] = {
     "type": "object",
@@ -69,14 +69,16 @@ REPLY: dict[str, Any] = {
 _REASONS = {
     400: "The client went away.",
     401: "No valid token.",
+    403: "A page of another origin asks.",
     404: "No such policy or version.",
     408: "The body took too long.",
     413: "The body is too long.",
     415: "Unknown content type.",
+    421: "The Host header names another server.",
     422: "The observation does not fit; the error names the entry.",
     429: "Too many requests.",
     500: "The policy failed.",
-    503: "Too many requests wait, or the server is not ready.",
+    503: "The server is not ready.",
 }
 _BINARY = {"schema": {"type": "string", "format": "binary"}}
 

@@ -8,15 +8,15 @@ import logging
 import re
 import time
 import uuid
-from urllib.parse import urlsplit
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from roboyard.serving.admission import Doorkeeper, RateLimit
+from roboyard.serving.origins import OriginCheck
 from roboyard.serving.refusal import Refusal
 from roboyard.serving.state import Facts, ServerState
 
-_OPEN_PATHS = frozenset({"/", "/healthz", "/readyz", "/ping"})
+_HEALTH_PATHS = frozenset({"/healthz", "/readyz", "/ping"})
 _REQUEST_ID = re.compile(rb"[A-Za-z0-9._-]{1,64}")
 _LOG = logging.getLogger("roboyard.serving")
 
@@ -29,6 +29,7 @@ class Gate:
         self._state = state
         self._doorkeeper = Doorkeeper(state.settings.tokens)
         self._rate = RateLimit(state.settings.rate_limit)
+        self._origins = OriginCheck(state.settings.allowed_hosts)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request, session, or the server's life."""
@@ -56,7 +57,7 @@ class Gate:
         telemetry = self._state.telemetry
         telemetry.in_flight += 1
         try:
-            self._admit(scope, headers)
+            self._admit(scope, headers, scope["method"])
             await self._app(scope, receive, send_noting)
         except Refusal as refusal:
             await _answer(refusal, send_noting)
@@ -75,37 +76,34 @@ class Gate:
         scope["roboyard.take"] = lambda: self._rate.take(scope["roboyard.client"])
         try:
             headers = dict(scope["headers"])
-            self._admit(scope, headers)
-            _check_origin(headers)
+            self._admit(scope, headers, None)
             if len(self._state.sessions) >= self._state.settings.max_sessions:
-                raise Refusal(503, "overloaded", "too many sessions are open.", retry_after_s=1)
+                raise Refusal(429, "overloaded", "too many sessions are open.", retry_after_s=1)
             await self._app(scope, receive, send)
         except Refusal as refusal:  # Before the handshake; sessions answer later ones themselves.
             self._state.telemetry.record("", "", "session", refusal.status, 0.0)
             await receive()
             await _answer(refusal, send, "websocket.http.response")
 
-    def _admit(self, scope: Scope, headers: dict[bytes, bytes]) -> None:
-        if scope["path"] in _OPEN_PATHS:
+    def _admit(self, scope: Scope, headers: dict[bytes, bytes], method: str | None) -> None:
+        """Let a request in; health checks come from anywhere, under any name."""
+        if scope["path"] in _HEALTH_PATHS:
+            return
+        self._origins.check(scope["headers"], method)
+        if scope["path"] == "/":
             return
         token = self._doorkeeper.check(headers.get(b"authorization"))
         address = scope["client"][0] if scope.get("client") else ""
         scope["roboyard.client"] = address if token is None else f"token {token}"
         self._rate.take(scope["roboyard.client"])
+        connection = scope.get("roboyard.connection")
+        if connection is not None:
+            connection.admit()
 
 
 def _request_id(headers: dict[bytes, bytes]) -> bytes:
     given = headers.get(b"x-request-id", b"")
     return given if _REQUEST_ID.fullmatch(given) else uuid.uuid4().hex[:16].encode()
-
-
-def _check_origin(headers: dict[bytes, bytes]) -> None:
-    """Refuse pages of other sites: browsers let any page open a WebSocket to any server."""
-    origin = headers.get(b"origin")
-    if origin is None:
-        return
-    if urlsplit(origin.decode("latin-1")).netloc != headers.get(b"host", b"").decode("latin-1"):
-        raise Refusal(403, "origin", "sessions from pages of other origins are not accepted.")
 
 
 async def _answer(refusal: Refusal, send: Send, kind: str = "http.response") -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import tempfile
-import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -12,11 +11,13 @@ from typing import NamedTuple
 from roboyard.errors import ConfigError, PolicyError
 from roboyard.policies.runtime import RuntimePolicy
 from roboyard.policies.source import find_bundle, is_uri
-from roboyard.serving.batching import Batcher, Query, act
+from roboyard.serving.batching import Batcher
 from roboyard.serving.catalog import Catalog, Version, check_name, check_weights, weigh
-from roboyard.serving.interface import example, zero_state
 from roboyard.serving.settings import Settings
 from roboyard.serving.telemetry import Telemetry
+from roboyard.serving.tensors import load_header
+from roboyard.serving.warming import warm_up
+from roboyard.serving.worker import TaskProcess, WorkerError
 from roboyard.storage import open_store
 from roboyard.storage.base import join_key
 
@@ -63,6 +64,7 @@ class Loader:
     def __init__(self, settings: Settings, telemetry: Telemetry) -> None:
         self._settings = settings
         self._telemetry = telemetry
+        self._worker = TaskProcess(settings.open_memory_bytes)
         self._pool = ThreadPoolExecutor(1, thread_name_prefix="roboyard-network")
 
     def load(self, path: Path, name: str | None, source: str) -> Version:
@@ -82,11 +84,11 @@ class Loader:
                 max_queued_rows=self._settings.max_queued_rows,
                 observer=self._telemetry.record_run,
             )
-            batcher.seconds_per_run = _warm_up(policy, self._settings.max_batch_rows)
+            batcher.seconds_per_run = warm_up(policy, self._settings.max_batch_rows)
         except PolicyError as error:
-            self._telemetry.loads.add("failed")
+            self._telemetry.record_load("failed")
             raise PolicyError(str(error).replace(str(path), source)) from error
-        self._telemetry.loads.add("loaded")
+        self._telemetry.record_load("loaded")
         return Version(name or check_name(policy.name), policy, batcher, source)
 
     def load_location(self, spec: Spec) -> Version:
@@ -102,18 +104,44 @@ class Loader:
         folder, _, key = found.rpartition("/")
         return self.fetch(folder, key, spec.name)
 
-    def fetch(self, uri: str, key: str, name: str | None) -> Version:
+    def fetch(self, uri: str, key: str, name: str | None, *, is_strange: bool = False) -> Version:
         """Load a bundle out of a store.
+
+        Args:
+            uri: The store.
+            key: The bundle in it.
+            name: Name to serve it under; None takes the one in the bundle.
+            is_strange: Whether to try it out in a process of its own before.
 
         Raises:
             NotFoundError: It is not there.
             StorageError: The store cannot be read.
-            PolicyError: It is damaged.
+            PolicyError: It is damaged, or takes too much time or memory.
         """
         with tempfile.TemporaryDirectory(prefix="roboyard-") as folder:
             path = Path(folder) / f"policy{Path(key).suffix}"
             open_store(uri).download(key, path)
-            return self.load(path, name, join_key(uri, key))
+            source = join_key(uri, key)
+            if is_strange:
+                self._try_out(path, source)
+            return self.load(path, name, source)
+
+    def close(self) -> None:
+        """End the process in which bundles are tried out."""
+        self._worker.close()
+
+    def _try_out(self, path: Path, source: str) -> None:
+        """Open a bundle in a process of its own first, with limits of time and memory."""
+        rows, timeout_s = self._settings.max_batch_rows, self._settings.open_timeout_s
+        try:
+            outcome = self._worker.ask("bundle", str(path).encode(), timeout_s, rows)
+            reason = load_header(outcome).get("__metadata__", {}).get("error")
+        except WorkerError as error:
+            reason = str(error)
+        if reason is not None:
+            self._telemetry.record_load("failed")
+            text = str(reason).replace(str(path), source)
+            raise PolicyError(text if source in text else f"'{source}' cannot be opened: {text}.")
 
 
 def load_all(
@@ -155,14 +183,3 @@ def load_all(
             version.weight = share
         check_weights(name, versions)
         catalog.publish(name, versions)
-
-
-def _warm_up(policy: RuntimePolicy, rows: int) -> float:
-    """Run a policy on zeros; return the time that a full batch keeps a core busy [s]."""
-    contract = policy.contract
-    for count in (1, rows, rows):
-        state = zero_state(contract, count) if contract.is_recurrent else None
-        start = time.thread_time()
-        act(policy, [Query(example(contract, count), count, state)])
-        seconds = time.thread_time() - start
-    return seconds

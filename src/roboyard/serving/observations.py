@@ -135,7 +135,7 @@ def _numbers(value: object, spec: ArraySpec, where: str) -> np.ndarray:
         array = np.asarray(value)
     except (ValueError, TypeError, OverflowError, RecursionError):
         array = np.empty((), object)
-    if array.dtype.kind not in "iufb":
+    if array.dtype.kind not in "iuf":
         raise wrong(
             spec.key or "observation",
             f"{where} must be numbers in lists of equal length, of the shape {spec.shape} "

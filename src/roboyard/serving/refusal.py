@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+from http import HTTPStatus
+
 from pydantic import JsonValue
 
 from roboyard.errors import RoboyardError
@@ -40,6 +43,19 @@ class Refusal(RoboyardError):  # noqa: N818  (it is an answer, not a failure)
         if self.entry is not None:
             error["entry"] = self.entry
         return {"error": error}
+
+    def to_bytes(self) -> bytes:
+        """Return a whole HTTP response that closes the connection."""
+        body = json.dumps(self.to_json()).encode()
+        headers = {
+            "content-type": "application/json",
+            "content-length": str(len(body)),
+            "connection": "close",
+            **self.headers(),
+        }
+        lines = [f"HTTP/1.1 {self.status} {HTTPStatus(self.status).phrase}"]
+        lines += [f"{name}: {value}" for name, value in headers.items()]
+        return "\r\n".join((*lines, "", "")).encode() + body
 
     def headers(self) -> dict[str, str]:
         """Return the headers that go with it."""

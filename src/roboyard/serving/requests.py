@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import re
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -11,18 +10,15 @@ import numpy as np
 
 from roboyard.errors import PolicyError
 from roboyard.policies.runtime import ObservationError, State
-from roboyard.policies.signature import Contract
+from roboyard.policies.signature import Contract, NotFiniteError
 from roboyard.serving.batching import Answer, Query
 from roboyard.serving.catalog import Version
 from roboyard.serving.interface import zero_state
 from roboyard.serving.observations import check
 from roboyard.serving.refusal import Refusal
-from roboyard.serving.wire import Message, Reply
+from roboyard.serving.wire import MAX_SEED, Message, Reply, refuse_flags
 
 _LOG = logging.getLogger("roboyard.serving")
-_ENTRY = re.compile(r"entry '(.+?)'(?: \[| is )")
-MAX_SEED = 2**53
-"""Larger numbers are not exact in every JSON reader."""
 
 
 class Prepared(NamedTuple):
@@ -57,9 +53,11 @@ async def run(query: Query, version: Version) -> Answer:
     try:
         return await version.batcher.run(query)
     except ObservationError as error:
-        match = _ENTRY.search(str(error))
-        entry = match[1] if match else "observation"
+        entry = error.entry or "observation"
         raise Refusal(422, "observation", str(error), entry=entry) from None
+    except NotFiniteError as error:
+        reason = f"{error} The observation or the state holds a number too large for it."
+        raise Refusal(422, "observation", reason, entry="observation") from None
     except PolicyError as error:
         _LOG.error("policy failed", extra={"policy": version.name, "reason": str(error)})
         raise Refusal(500, "policy", f"the policy failed: {error}") from error
@@ -75,8 +73,10 @@ def _state(given: Sequence[object] | None, contract: Contract, rows: int) -> Sta
     zeros = zero_state(contract, rows)
     if given is None:
         return zeros
+    refuse_flags("state", given)
     try:
-        arrays = tuple(np.asarray(part, np.float32) for part in given)
+        with np.errstate(over="ignore"):  # What becomes infinite is refused below.
+            arrays = tuple(_as_state(part) for part in given)
     except (ValueError, TypeError, OverflowError):
         arrays = ()
     if [part.shape for part in arrays] != [zero.shape for zero in zeros] or not all(
@@ -90,6 +90,13 @@ def _state(given: Sequence[object] | None, contract: Contract, rows: int) -> Sta
             entry="state",
         )
     return arrays
+
+
+def _as_state(part: object) -> np.ndarray:
+    array = np.asarray(part)
+    if array.dtype.kind not in "iuf":
+        raise TypeError
+    return array.astype(np.float32, copy=False)
 
 
 def _starts(given: object, rows: int, is_recurrent: bool) -> np.ndarray | None:

@@ -5,17 +5,19 @@ from __future__ import annotations
 import asyncio
 import gc
 import logging
+import resource
 import socket
 import sys
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 from types import FrameType
 from typing import TYPE_CHECKING
 
 from roboyard.errors import ConfigError
 from roboyard.optional import require
 from roboyard.serving.loading import Loader, load_all
-from roboyard.serving.settings import Settings
+from roboyard.serving.settings import CONNECTION_RESERVE, Settings
 from roboyard.serving.state import ServerState
 from roboyard.serving.watching import Watcher
 
@@ -24,6 +26,8 @@ if TYPE_CHECKING:
 
 _LOG = logging.getLogger("roboyard.serving")
 _SWITCH_INTERVAL_S = 5e-4  # Python's default is 5 ms, as long as a request may take in all.
+_OTHER_FILES = 128
+_TICKS_PER_SWEEP = 10  # uvicorn ticks ten times a second.
 _LOOPBACK = ("127.0.0.1", "::1", "localhost")
 
 
@@ -49,7 +53,7 @@ def serve(
         PolicyError: A bundle is damaged.
         MissingDependencyError: The extra ``serve`` is not installed.
     """
-    for module in ("onnxruntime", "fastapi", "uvicorn", "websockets"):
+    for module in ("onnxruntime", "fastapi", "uvicorn", "httptools", "websockets"):
         require(module, "serve")
     if not bundles and not watch:
         raise ConfigError("there is nothing to serve; name a bundle, or a place with --watch.")
@@ -58,9 +62,32 @@ def serve(
     load_all(loader, state.catalog, bundles, splits)
     watchers = [Watcher(uri, loader, state.catalog) for uri in watch]
     _avoid_pauses()
+    _raise_file_limit(state.settings)
     runner = asyncio.Runner(loop_factory=_loop_factory())
-    with _bind(state.settings) as listener, runner:
-        runner.run(_run(state, watchers, listener, on_listening))
+    try:
+        with _bind(state.settings) as listener, runner:
+            runner.run(_run(state, watchers, listener, on_listening))
+    finally:
+        loader.close()
+        state.reader.close()
+
+
+def _raise_file_limit(settings: Settings) -> None:
+    """Let every connection have its file.
+
+    Raises:
+        ConfigError: The system does not allow so many.
+    """
+    wanted = settings.max_connections + CONNECTION_RESERVE + _OTHER_FILES
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if hard != resource.RLIM_INFINITY and hard < wanted:
+        raise ConfigError(
+            f"{settings.max_connections} connections need {wanted} files, but this process may "
+            f"open {hard}. Raise the limit (ulimit -Hn), or give --max-connections "
+            f"{max(1, hard - CONNECTION_RESERVE - _OTHER_FILES)}."
+        )
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
 def _avoid_pauses() -> None:
@@ -112,6 +139,8 @@ def make_server(state: ServerState, on_listening: Callable[[], None]) -> uvicorn
     import uvicorn
 
     from roboyard.serving.app import create_app
+    from roboyard.serving.connections import Connections, HttpProtocol
+    from roboyard.serving.session_connections import SessionProtocol
 
     settings = state.settings
 
@@ -134,6 +163,10 @@ def make_server(state: ServerState, on_listening: Callable[[], None]) -> uvicorn
                 self.should_exit = self.force_exit = True
 
         async def on_tick(self, counter: int) -> bool:
+            if counter % _TICKS_PER_SWEEP == 0:
+                now = time.monotonic()
+                for connection in list(self.server_state.connections):
+                    connection.sweep(now)  # type: ignore[union-attr]
             since = self._draining_since
             if since is not None and time.monotonic() - since >= settings.drain_delay_s:
                 for session in list(state.sessions):
@@ -143,16 +176,17 @@ def make_server(state: ServerState, on_listening: Callable[[], None]) -> uvicorn
 
     config = uvicorn.Config(
         create_app(state),
-        http="auto",
-        ws="websockets-sansio",
-        ws_max_size=settings.max_request_bytes,
+        http=partial(HttpProtocol, Connections(state)),  # type: ignore[arg-type]
+        ws=SessionProtocol,
+        proxy_headers=bool(settings.trusted_proxies),
+        forwarded_allow_ips=list(settings.trusted_proxies),
+        ws_max_size=min(settings.max_request_bytes, settings.max_message_bytes),
         ws_per_message_deflate=False,  # It costs more than it saves on a few floats.
         log_config=None,
         access_log=False,
         lifespan="off",
         server_header=False,
         timeout_graceful_shutdown=max(1, round(settings.drain_timeout_s)),
-        h11_max_incomplete_event_size=64 * 1024,
     )
     return DrainingServer(config)
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import socket
 import ssl
+import time
 from typing import TYPE_CHECKING, Self
 from urllib.parse import quote, urlsplit
 
@@ -106,8 +107,7 @@ class Session:
                 if is_last:
                     raise BridgeError(self._lost(error)) from error
         if frame.opcode == 1:
-            content = json.loads(bytes(frame.data))
-            status = 422 if content["error"]["code"] in _FAULTS else 503
+            status = 422 if _code_of(bytes(frame.data)) in _FAULTS else 503
             raise error_of(status, bytes(frame.data), self._url)
         self._has_memory = self._is_recurrent
         return unpack_reply(bytes(frame.data))
@@ -151,11 +151,12 @@ class Session:
         try:
             self._flush()
             greeting = json.loads(bytes(self._receive().data))
-        except OSError as error:
+            self._is_recurrent = bool(greeting["is_recurrent"])
+            period = greeting["control_period_s"]
+            self.control_period_s = None if period is None else float(period)
+        except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
             self.close()
             raise BridgeError(f"cannot open {self._url}: {error}.") from error
-        self._is_recurrent = bool(greeting["is_recurrent"])
-        self.control_period_s = greeting["control_period_s"]
         self._has_memory = False
 
     def _send(self, body: bytes) -> None:
@@ -178,6 +179,7 @@ class Session:
         from websockets.frames import Frame
         from websockets.http11 import Response
 
+        deadline = time.monotonic() + self._timeout_s
         while True:
             for event in self._protocol.events_received():
                 if isinstance(event, Response) and event.status_code != 101:
@@ -187,6 +189,12 @@ class Session:
                     return event
             if self._socket is None or self._protocol.close_rcvd is not None:
                 raise ConnectionError("the server is going away")
+            if self._protocol.parser_exc is not None or self._protocol.handshake_exc is not None:
+                raise ConnectionError("the server does not speak WebSocket properly")
+            left = deadline - time.monotonic()
+            if left <= 0:
+                raise TimeoutError("timed out")
+            self._socket.settimeout(left)
             data = self._socket.recv(_CHUNK)
             if data:
                 self._protocol.receive_data(data)
@@ -195,6 +203,14 @@ class Session:
                 if not self._protocol.events_received():
                     raise ConnectionError("the server hung up")
             self._flush()
+
+
+def _code_of(text: bytes) -> str:
+    """Return the code of an error; empty where it has another form."""
+    try:
+        return str(json.loads(text)["error"]["code"])
+    except (ValueError, KeyError, TypeError, RecursionError):
+        return ""
 
 
 _FAULTS = frozenset({"observation", "episode_start", "seed", "state", "rows", "malformed"})

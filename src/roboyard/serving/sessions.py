@@ -85,8 +85,10 @@ class Session:
         message: wire.Message | None = None
         try:
             self._websocket.scope["roboyard.take"]()
-            message = (
-                wire.decode_json(text) if text is not None else wire.decode_binary(data or b"")
+            message = await self._state.reader.read(
+                text if text is not None else data or b"",
+                is_binary=text is None,
+                limit=self._limit(),
             )
             reply = await self._answer(message)
             if text is not None:
@@ -115,6 +117,10 @@ class Session:
         answer = await run(prepared.query, version)
         self._memory = answer.state
         return reply_to(message, prepared, answer._replace(state=None), version)
+
+    def _limit(self) -> int:
+        rows = self._state.settings.max_rows
+        return self._version.most_numbers(rows) if self._version is not None else rows
 
     def _choose(self) -> Version:
         key = self._websocket.headers.get("x-roboyard-session")

@@ -5,7 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from roboyard.serving.bodies import Budget
 from roboyard.serving.catalog import Catalog
+from roboyard.serving.offloading import Reader
 from roboyard.serving.settings import Settings
 from roboyard.serving.telemetry import Telemetry
 
@@ -25,7 +27,13 @@ class ServerState:
     catalog: Catalog = field(default_factory=Catalog)
     telemetry: Telemetry = field(default_factory=Telemetry)
     sessions: set[Closable] = field(default_factory=set)
+    reader: Reader = field(default_factory=Reader)
+    budget: Budget = field(init=False)
     is_draining: bool = False
+
+    def __post_init__(self) -> None:
+        """Make what the settings bound."""
+        self.budget = Budget(self.settings.max_pending_bytes)
 
     @property
     def is_ready(self) -> bool:

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from roboyard.serving.metrics import LATENCY_BUCKETS, ROWS_BUCKETS, Counter, Gauge, Histogram
+from roboyard.serving.metrics import Metrics
 
 _KEPT = 4096
 _WINDOW_S = 10.0
@@ -37,16 +37,7 @@ class Telemetry:
     """Metrics for Prometheus and a live view for the page."""
 
     def __init__(self) -> None:
-        which = ("policy", "version", "route", "status")
-        self.requests = Counter("roboyard_requests_total", "Answered requests.", which)
-        self.seconds = Histogram(
-            "roboyard_request_seconds", "Time in the server.", LATENCY_BUCKETS, ("route",)
-        )
-        self.batch_rows = Histogram("roboyard_batch_rows", "Observations per run.", ROWS_BUCKETS)
-        self.run_seconds = Histogram(
-            "roboyard_inference_seconds", "Time of a run of the network.", LATENCY_BUCKETS
-        )
-        self.loads = Counter("roboyard_loads_total", "Bundles read.", ("outcome",))
+        self._metrics = Metrics()
         self.sessions = 0
         """WebSocket sessions that are open."""
         self.in_flight = 0
@@ -54,21 +45,34 @@ class Telemetry:
         self.policies = 0
         """Loaded versions."""
         self._recent: dict[str, deque[_Sample]] = {}
+        self._metrics.add_gauge(
+            "roboyard_sessions", "Open WebSocket sessions.", lambda: self.sessions
+        )
+        self._metrics.add_gauge(
+            "roboyard_requests_in_flight", "Requests under way.", lambda: self.in_flight
+        )
+        self._metrics.add_gauge(
+            "roboyard_policy_versions", "Loaded versions.", lambda: self.policies
+        )
 
     def record(self, policy: str, version: str, route: str, status: int, seconds: float) -> None:
         """Count one answer."""
-        self.requests.add(policy, version, route, str(status))
-        self.seconds.observe(seconds, route)
+        self._metrics.requests.labels(policy, version, route, str(status)).inc()
+        self._metrics.seconds.labels(route).observe(seconds)
         if policy:
             recent = self._recent.get(policy)
             if recent is None:
                 recent = self._recent[policy] = deque(maxlen=_KEPT)
             recent.append(_Sample(time.monotonic(), seconds, status >= 400))
 
+    def record_load(self, outcome: str) -> None:
+        """Count one bundle that was read: ``loaded`` or ``failed``."""
+        self._metrics.loads.labels(outcome).inc()
+
     def record_run(self, rows: int, seconds: float) -> None:
         """Count one run of a network."""
-        self.batch_rows.observe(rows)
-        self.run_seconds.observe(seconds)
+        self._metrics.batch_rows.observe(rows)
+        self._metrics.run_seconds.observe(seconds)
 
     def live(self, policy: str) -> Live:
         """Return the last seconds of a policy."""
@@ -84,14 +88,4 @@ class Telemetry:
 
     def text(self) -> str:
         """Return everything in Prometheus' text format."""
-        parts: list[Counter | Gauge | Histogram] = [
-            self.requests,
-            self.seconds,
-            self.batch_rows,
-            self.run_seconds,
-            self.loads,
-            Gauge("roboyard_sessions", "Open WebSocket sessions.", lambda: self.sessions),
-            Gauge("roboyard_requests_in_flight", "Requests under way.", lambda: self.in_flight),
-            Gauge("roboyard_policy_versions", "Loaded versions.", lambda: self.policies),
-        ]
-        return "\n".join(line for part in parts for line in part.lines()) + "\n"
+        return self._metrics.text()

@@ -12,17 +12,19 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from roboyard.serving import strict_json
+
 _CODES = {
     "F32": "<f4", "F64": "<f8", "F16": "<f2", "BOOL": "|b1", "U8": "|u1", "I8": "|i1",
     "I16": "<i2", "U16": "<u2", "I32": "<i4", "U32": "<u4", "I64": "<i8", "U64": "<u8",
 }  # fmt: skip
 _DTYPES = {code: np.dtype(name) for code, name in _CODES.items()}
 _NAMES = {dtype: code for code, dtype in _DTYPES.items()}
-_MAX_HEADER = 1_000_000
+_MAX_HEADER = 64 * 1024
 _MAX_DIMENSIONS = 32
 
 
-def load_header(body: bytes) -> dict[str, dict[str, object]]:
+def load_header(body: bytes | bytearray) -> dict[str, dict[str, object]]:
     """Return the header: facts of each array by name, and texts under ``__metadata__``.
 
     Raises:
@@ -31,13 +33,13 @@ def load_header(body: bytes) -> dict[str, dict[str, object]]:
     size = int.from_bytes(body[:8], "little")
     if len(body) < 8 or size > min(len(body) - 8, _MAX_HEADER):
         raise ValueError("the header is cut off")
-    header = json.loads(body[8 : 8 + size])
+    header = strict_json.parse(strict_json.decode(body[8 : 8 + size]))
     if not isinstance(header, dict):
         raise ValueError("the header is not an object")
     return header
 
 
-def load(body: bytes) -> dict[str, np.ndarray]:
+def load(body: bytes | bytearray) -> dict[str, np.ndarray]:
     """Return the arrays of a blob, which they share; they cannot be written to.
 
     Raises:
@@ -78,7 +80,7 @@ def save(arrays: Mapping[str, np.ndarray], facts: Mapping[str, str] | None = Non
     return b"".join((len(text).to_bytes(8, "little"), text, *parts))
 
 
-def _array(body: bytes, start: int, name: str, facts: dict[str, object]) -> np.ndarray:
+def _array(body: bytes | bytearray, start: int, name: str, facts: dict[str, object]) -> np.ndarray:
     try:
         dtype, shape, place = _DTYPES[str(facts["dtype"])], facts["shape"], facts["data_offsets"]
     except (KeyError, TypeError):

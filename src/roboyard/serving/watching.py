@@ -12,10 +12,11 @@ import json
 import logging
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import NamedTuple
 
 from roboyard.errors import ConfigError, PolicyError, RoboyardError, StorageError
-from roboyard.policies.source import SUFFIXES
+from roboyard.policies.source import SUFFIXES, is_uri
 from roboyard.serving.catalog import Catalog, Version, check_name, weigh
 from roboyard.serving.loading import Loader
 from roboyard.storage import ObjectInfo, Store, open_store
@@ -65,7 +66,7 @@ class Watcher:
             StorageError: The store cannot be read; nothing was changed.
         """
         infos = await asyncio.to_thread(lambda: list(self._store.list()))
-        found = _by_policy(infos)
+        found = _by_policy([info for info in infos if self._is_file(info)])
         for name in [*found, *(known for known in self._known if known not in found)]:
             if name not in self._known and name in self._catalog.entries:
                 self._refuse(name, "taken", f"the name '{name}' is taken by another bundle.")
@@ -80,6 +81,9 @@ class Watcher:
                 await self.look()
             except RoboyardError as error:
                 _LOG.warning("watching failed", extra={"place": self.uri, "reason": str(error)})
+            except Exception as error:  # Such as a full disk; what is loaded stays.
+                reason = f"{type(error).__name__}: {error}"
+                _LOG.exception("watching failed", extra={"place": self.uri, "reason": reason})
 
     async def _update(self, name: str, found: _Found) -> None:
         known = self._known.setdefault(name, _Known())
@@ -110,7 +114,9 @@ class Watcher:
         if self._refused.get(key) == stamp:
             return None
         try:
-            return await asyncio.to_thread(self._loader.fetch, self.uri, key, check_name(name))
+            return await asyncio.to_thread(
+                self._loader.fetch, self.uri, key, check_name(name), is_strange=True
+            )
         except StorageError as error:
             _LOG.warning("watching failed", extra={"place": self.uri, "reason": str(error)})
         except (PolicyError, ConfigError) as error:
@@ -147,6 +153,14 @@ class Watcher:
                 f"'{name}/{_SPLIT}' must be an object of shares, such as "
                 '{"a.zip": 90, "b.zip": 10}.'
             ) from None
+
+    def _is_file(self, info: ObjectInfo) -> bool:
+        """Leave pipes and devices alone; reading one may never end."""
+        if is_uri(self.uri) or Path(self.uri, info.key).is_file():
+            return True
+        if info.key.endswith((*SUFFIXES, _SPLIT)):
+            self._refuse(info.key, "no file", "it is not a regular file.")
+        return False
 
     def _refuse(self, key: str, stamp: str, reason: str) -> None:
         if self._refused.get(key) != stamp:

@@ -21,11 +21,16 @@ import numpy as np
 from pydantic import JsonValue
 
 from roboyard.registry import suggest
+from roboyard.serving import strict_json
 from roboyard.serving.refusal import Refusal
 from roboyard.serving.tensors import load, save
 
 BINARY = "application/x-safetensors"
 JSON = "application/json"
+MAX_SEED = 2**53
+"""Larger numbers are not exact in every JSON reader."""
+MAX_ID_BYTES = 1024
+"""Longest ``id`` as JSON [bytes]."""
 _KEYS = ("observation", "state", "episode_start", "seed", "id")
 
 
@@ -61,15 +66,16 @@ def malformed(message: str) -> Refusal:
     return Refusal(422, "malformed", message)
 
 
-def decode_json(body: bytes | str) -> Message:
+def decode_json(body: bytes | bytearray | str) -> Message:
     """Read the JSON form.
 
     Raises:
         Refusal: It is not JSON, not an object, or has unknown keys.
     """
     try:
-        content = json.loads(body)
-    except (ValueError, RecursionError) as error:
+        text = strict_json.decode(body)
+        content = strict_json.parse(text)
+    except ValueError as error:
         raise malformed(f"the body is not JSON ({str(error)[:200]}).") from None
     if not isinstance(content, dict) or "observation" not in content:
         raise malformed('the body must be an object such as {"observation": [0.0, 0.1]}.')
@@ -79,22 +85,36 @@ def decode_json(body: bytes | str) -> Message:
                 f"the body has an unknown key '{key[:100]}'. Allowed: {', '.join(_KEYS)}."
                 f"{suggest(key[:100], _KEYS)}"
             )
-    text = body.encode("utf-8", "replace") if isinstance(body, str) else body
-    if (b"true" in text or b"false" in text) and _holds_flag(content["observation"]):
-        raise Refusal(
-            422,
-            "observation",
-            "the observation must be numbers; it holds true or false.",
-            entry="observation",
-        )
     state = content.get("state")
     if state is not None and not isinstance(state, list):
         raise Refusal(422, "state", "'state' must be the list that the last reply held.")
+    if "true" in text or "false" in text:
+        refuse_flags("observation", content["observation"])
+    _check_id(content.get("id"))
     return Message(**content)
 
 
+def _check_id(value: object) -> None:
+    """Refuse what could not be sent back."""
+    if value is None or (type(value) is int and abs(value) < MAX_SEED):
+        return
+    try:
+        strict_json.encode_plain(value, MAX_ID_BYTES)
+    except ValueError as error:
+        raise malformed(f"'id' cannot be sent back: {str(error)[:100]}.") from None
+
+
+def refuse_flags(part: str, value: object) -> None:
+    """Refuse truth values, which NumPy would take for numbers.
+
+    Raises:
+        Refusal: There is one.
+    """
+    if _holds_flag(value):
+        raise Refusal(422, part, f"'{part}' must be numbers; it holds true or false.", entry=part)
+
+
 def _holds_flag(value: object) -> bool:
-    """Return whether there is a truth value in it, which NumPy would take for a number."""
     waiting = [value]
     while waiting:
         one = waiting.pop()
@@ -107,7 +127,7 @@ def _holds_flag(value: object) -> bool:
     return False
 
 
-def decode_binary(body: bytes) -> Message:
+def decode_binary(body: bytes | bytearray) -> Message:
     """Read the binary form.
 
     Raises:
@@ -154,7 +174,7 @@ def encode_json(reply: Reply) -> bytes:
         content["state"] = [array.tolist() for array in reply.state]
     if reply.id is not None:
         content["id"] = reply.id
-    return json.dumps(content, separators=(",", ":")).encode()
+    return json.dumps(content, separators=(",", ":"), allow_nan=False).encode()
 
 
 def encode_binary(reply: Reply) -> bytes:

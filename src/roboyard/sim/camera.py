@@ -9,7 +9,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from roboyard.errors import ConfigError
-from roboyard.sim.engine import pybullet
 from roboyard.sim.settings import Vector
 
 
@@ -64,23 +63,16 @@ class Picture(NamedTuple):
     """Body id of each pixel, -1 for none, shape (height, width)."""
 
 
-def take_picture(client: int, camera: Camera, *, window: bool) -> Picture:
-    """Return what ``camera`` sees; ``window`` tells whether the engine has one to draw with."""
-    view = pybullet.computeViewMatrixFromYawPitchRoll(
-        camera.target, camera.distance, camera.yaw, camera.pitch, 0.0, 2
-    )
-    projection = pybullet.computeProjectionMatrixFOV(
-        camera.field_of_view, camera.width / camera.height, camera.near, camera.far
-    )
-    renderer = pybullet.ER_BULLET_HARDWARE_OPENGL if window else pybullet.ER_TINY_RENDERER
-    width, height, colors, depth, segmentation = pybullet.getCameraImage(
-        camera.width, camera.height, view, projection, renderer=renderer, physicsClientId=client
-    )
-    rgba = np.asarray(colors, dtype=np.uint8).reshape(height, width, 4)
-    buffer = np.asarray(depth, dtype=np.float32).reshape(height, width)
-    near, far = np.float32(camera.near), np.float32(camera.far)
-    return Picture(
-        rgb=np.ascontiguousarray(rgba[:, :, :3]),
-        depth=far * near / (far - (far - near) * buffer),
-        segmentation=np.asarray(segmentation, dtype=np.int32).reshape(height, width),
-    )
+class View(NamedTuple):
+    """Where a camera is, and what it looks at."""
+
+    position: Vector
+    """Where it is [m]."""
+    target: Vector
+    """Point in the middle of the picture [m]."""
+    width: int
+    """Width [pixels]."""
+    height: int
+    """Height [pixels]."""
+    field_of_view: float
+    """Vertical field of view [deg]."""

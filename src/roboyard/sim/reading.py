@@ -6,20 +6,12 @@ Create a reader once, call ``read`` once per control step, and use its arrays in
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from roboyard.sim.engine import EngineError, pybullet
-
-if TYPE_CHECKING:
-    from roboyard.sim.world import World
-
-Floats = NDArray[np.float64]
-Integers = NDArray[np.int64]
-
-_MAX_RAYS = 16_000  # the engine refuses batches of 16 384 and more
+from roboyard.sim.rows import LINK, NORMAL_FORCE, OTHER_BODY, OTHER_LINK, Floats
+from roboyard.sim.world import World
 
 
 class JointReader:
@@ -27,10 +19,9 @@ class JointReader:
 
     def __init__(self, world: World, body: int, joints: Sequence[int]) -> None:
         """Prepare reading ``joints``, which have one degree of freedom each."""
-        self._world = world
-        self._body = body
-        self._joints = tuple(joints)
-        size = len(self._joints)
+        self._read_all = world.joint_reader(body, joints, torques=True)
+        self._read_plain = world.joint_reader(body, joints)
+        size = len(joints)
         self.positions: Floats = np.zeros(size)
         """Positions [rad] or [m], shape (joints,)."""
         self.velocities: Floats = np.zeros(size)
@@ -44,24 +35,15 @@ class JointReader:
         Raises:
             SimulationError: The world is closed.
         """
-        try:
-            states = pybullet.getJointStates(self._body, self._joints, self._world.client)
-        except EngineError as error:
-            raise self._world.failure("joint states cannot be read", error) from error
-        if states:
-            self.positions[:], self.velocities[:], _, self.torques[:] = zip(*states, strict=True)
+        self.positions[:], self.velocities[:], self.torques[:] = self._read_all()
 
-    def read_plain(self) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    def read_plain(self) -> tuple[list[float], list[float]]:
         """Return positions and velocities as plain floats: faster for two or three joints.
 
         Raises:
             SimulationError: The world is closed.
         """
-        try:
-            states = pybullet.getJointStates(self._body, self._joints, self._world.client)
-        except EngineError as error:
-            raise self._world.failure("joint states cannot be read", error) from error
-        positions, velocities, _, _ = zip(*states, strict=True)
+        positions, velocities, _ = self._read_plain()
         return positions, velocities
 
 
@@ -70,10 +52,8 @@ class LinkReader:
 
     def __init__(self, world: World, body: int, links: Sequence[int]) -> None:
         """Prepare reading ``links``; the base (-1) is not among them, see ``World.base``."""
-        self._world = world
-        self._body = body
-        self._links = tuple(links)
-        size = len(self._links)
+        self._read = world.link_reader(body, links, fresh=True)
+        size = len(links)
         self.positions: Floats = np.zeros((size, 3))
         """Origins of the link frames [m], shape (links, 3)."""
         self.orientations: Floats = np.zeros((size, 4))
@@ -91,10 +71,7 @@ class LinkReader:
         Raises:
             SimulationError: The world is closed.
         """
-        try:
-            states = pybullet.getLinkStates(self._body, self._links, 1, 1, self._world.client)
-        except EngineError as error:
-            raise self._world.failure("link states cannot be read", error) from error
+        states = self._read()
         if states:
             (
                 self.centers[:],
@@ -113,8 +90,7 @@ class ContactReader:
 
     def __init__(self, world: World, body: int, num_links: int) -> None:
         """Prepare reading the contacts of ``body`` with links 0 to ``num_links`` - 1."""
-        self._world = world
-        self._body = body
+        self._read, self._body = world.contact_reader(body), body
         self.forces: Floats = np.zeros(num_links + 1)
         """Sum of normal forces on each link [N], shape (links + 1,); the base is the last."""
         self.touching: NDArray[np.bool_] = np.zeros(num_links + 1, dtype=bool)
@@ -126,53 +102,16 @@ class ContactReader:
         Raises:
             SimulationError: The world is closed.
         """
-        try:
-            points = pybullet.getContactPoints(self._body, physicsClientId=self._world.client)
-        except EngineError as error:
-            raise self._world.failure("contacts cannot be read", error) from error
+        points = self._read()
         self.forces.fill(0.0)
         self.touching.fill(False)
         for point in points:
             # Index -1, the base, is the arrays' last entry. Points are ordered so that the asked
             # body is the first; a contact of the body with itself is told once, for both links.
-            self._add(point[3], point[9])
-            if point[2] == point[1]:
-                self._add(point[4], point[9])
+            self._add(point[LINK], point[NORMAL_FORCE])
+            if point[OTHER_BODY] == self._body:
+                self._add(point[OTHER_LINK], point[NORMAL_FORCE])
 
     def _add(self, link: int, force: float) -> None:
         self.forces[link] += force
         self.touching[link] = True
-
-
-class RayHits(NamedTuple):
-    """What rays met."""
-
-    bodies: Integers
-    """Body that each ray met, -1 for none, shape (rays,)."""
-    links: Integers
-    """Link that each ray met, -1 for the base or none, shape (rays,)."""
-    fractions: Floats
-    """Share of the way at which it met it, 1 for none, shape (rays,)."""
-    positions: Floats
-    """Where it met it [m], shape (rays, 3)."""
-    normals: Floats
-    """Surface normals there, shape (rays, 3)."""
-
-
-def cast_rays(client: int, starts: Floats, ends: Floats) -> RayHits:
-    """Cast rays from ``starts`` to ``ends`` [m], both of shape (rays, 3)."""
-    starts = np.asarray(starts, dtype=np.float64).reshape(-1, 3)
-    ends = np.asarray(ends, dtype=np.float64).reshape(-1, 3)
-    rows: list[tuple[int, int, float, Sequence[float], Sequence[float]]] = []
-    for first in range(0, len(starts), _MAX_RAYS):
-        part = slice(first, first + _MAX_RAYS)
-        rows += pybullet.rayTestBatch(
-            starts[part].tolist(), ends[part].tolist(), physicsClientId=client
-        )
-    return RayHits(
-        bodies=np.array([row[0] for row in rows], dtype=np.int64),
-        links=np.array([row[1] for row in rows], dtype=np.int64),
-        fractions=np.array([row[2] for row in rows], dtype=np.float64),
-        positions=np.array([row[3] for row in rows], dtype=np.float64).reshape(-1, 3),
-        normals=np.array([row[4] for row in rows], dtype=np.float64).reshape(-1, 3),
-    )

@@ -30,11 +30,13 @@ class WorldConfig:
     gravity: Vector = (0.0, 0.0, -9.81)
     """Gravity [m/s^2]."""
     gui: bool = False
-    """Open PyBullet's window."""
+    """Open the engine's window."""
     solver_iterations: int = 50
     """Iterations of the constraint solver in each physics step."""
     contact_erp: float | None = None
     """Error reduction of contacts per step, in (0, 1]; the engine's default if None."""
+    engine: str = "pybullet"
+    """The physics engine, by its name in ``sim.engines``."""
 
     def __post_init__(self) -> None:
         """Check the ranges."""

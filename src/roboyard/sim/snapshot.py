@@ -1,4 +1,4 @@
-"""Snapshots as bytes: a checked container, and the engine's part in it.
+"""Snapshots as bytes: a checked container for the state of a world or of an environment.
 
 Layout: the magic bytes, the SHA-256 of the rest, the length of a JSON header (8 bytes, little
 endian), the header, the blobs. Arrays and bytes inside the state stand in the blobs; nothing is
@@ -9,28 +9,17 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
-import tempfile
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 
 from roboyard.errors import SimulationError
-from roboyard.sim.engine import captured_output, pybullet
 
 _MAGIC = b"RYSNAP01"
 _HASH_SIZE = 32
 _PREFIX = len(_MAGIC) + _HASH_SIZE + 8
 _TAG = "__blob__"
-
-# The engine's file: a header, then chunks of a code, a length, 16 bytes of notes, and the content.
-_FILE_HEADER = b"BULLETd-v326"  # doubles, pointers of 64 bits, little endian, version
-_CHUNK_HEADER = 24
-# Place of btCollisionObjectDoubleData::m_islandTag1 in links (MBLC) and rigid bodies (RBDY).
-_COLLIDERS = (b"MBLC", b"RBDY")
-_ISLAND_TAG = 472
 
 
 def pack(kind: str, state: Mapping[str, object]) -> bytes:
@@ -113,67 +102,3 @@ def _decode(value: Any, data: bytes, base: int) -> Any:  # noqa: ANN401
     if note["type"] == "bytes":
         return blob
     return np.frombuffer(blob, dtype=note["type"]).reshape(note["shape"]).copy()
-
-
-@contextmanager
-def scratch_file(content: bytes = b"") -> Iterator[str]:
-    """Give the path of a file that lives in memory where the system can do that.
-
-    The engine saves to and restores from files only. One in memory leaves nothing behind when
-    the process is killed, and no full disk cuts it short.
-    """
-    if hasattr(os, "memfd_create"):
-        descriptor = os.memfd_create("roboyard-snapshot")
-        with open(descriptor, "wb") as file:
-            file.write(content)
-            file.flush()
-            yield f"/proc/self/fd/{descriptor}"
-        return
-    with tempfile.TemporaryDirectory(prefix="roboyard-") as folder:
-        path = os.path.join(folder, "state.bullet")
-        with open(path, "wb") as file:
-            file.write(content)
-        yield path
-
-
-def engine_state(client: int) -> bytes:
-    """Return the engine's own part of a snapshot: bodies, velocities, contacts."""
-    with scratch_file() as path:
-        pybullet.saveBullet(path, physicsClientId=client)
-        with open(path, "rb") as file:
-            content = file.read()
-    if not content:
-        raise SimulationError("the physics engine saved nothing; is the temporary folder full?")
-    return _without_island_tags(content)
-
-
-def _without_island_tags(content: bytes) -> bytes:
-    """Blank the groups of touching bodies, which the engine numbers anew in every step.
-
-    The numbers follow the order in which pairs of bodies were found, which follows addresses in
-    memory (btDbvt.cpp, ``sort``): states that are the same would differ in these bytes.
-    """
-    if not content.startswith(_FILE_HEADER):
-        return content
-    blanked = bytearray(content)
-    start = len(_FILE_HEADER)
-    while start + _CHUNK_HEADER <= len(blanked):
-        code = bytes(blanked[start : start + 4])
-        length = int.from_bytes(blanked[start + 4 : start + 8], "little")
-        start += _CHUNK_HEADER
-        if code in _COLLIDERS:
-            tag = start + _ISLAND_TAG
-            blanked[tag : tag + 4] = b"\xff\xff\xff\xff"
-        start += length
-    return bytes(blanked)
-
-
-def restore_engine_state(client: int, content: bytes) -> None:
-    """Bring a client that loaded the same bodies to a state of :func:`engine_state`."""
-    # The engine remembers files by name, and would read an older snapshot again.
-    pybullet.setPhysicsEngineParameter(enableFileCaching=0, physicsClientId=client)
-    try:
-        with scratch_file(content) as path, captured_output():
-            pybullet.restoreState(fileName=path, physicsClientId=client)
-    finally:
-        pybullet.setPhysicsEngineParameter(enableFileCaching=1, physicsClientId=client)

@@ -5,17 +5,12 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from roboyard.config.grounds import TerrainConfig
-from roboyard.sim.engine import pybullet
 from roboyard.sim.settings import Vector
-
-if TYPE_CHECKING:
-    from roboyard.sim.world import World
 
 Floats = NDArray[np.float64]
 
@@ -69,31 +64,6 @@ def make_terrain(config: TerrainConfig) -> Terrain:
     # A tile is a whole number of cells, which need not be its exact size.
     offset = -edge * step - size / 2
     return Terrain(config, heights, (offset, offset))
-
-
-def load_terrain(world: World, terrain: Terrain) -> int:
-    """Load a terrain into ``world`` and return the body's id."""
-    heights, step = terrain.heights, terrain.config.resolution
-    rows, columns = heights.shape
-    with world._engine("the terrain cannot be loaded") as client:
-        shape = pybullet.createCollisionShape(
-            pybullet.GEOM_HEIGHTFIELD,
-            meshScale=(step, step, 1.0),
-            heightfieldData=heights.ravel(order="F").tolist(),
-            numHeightfieldRows=rows,
-            numHeightfieldColumns=columns,
-            physicsClientId=client,
-        )
-        # The engine puts the middle of the field's box at the body's position.
-        middle = (
-            terrain.corner[0] + (rows - 1) * step / 2,
-            terrain.corner[1] + (columns - 1) * step / 2,
-            float(heights.min() + heights.max()) / 2,
-        )
-        body = pybullet.createMultiBody(0.0, shape, -1, middle, physicsClientId=client)
-        pybullet.changeVisualShape(body, -1, rgbaColor=(0.6, 0.62, 0.6, 1), physicsClientId=client)
-    world._adopt(body)
-    return int(body)
 
 
 def _flat(c: TerrainConfig, radius: Floats, level: float, generator: np.random.Generator) -> Floats:

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import json
 import tempfile
-import zipfile
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from pathlib import Path
 from typing import NamedTuple
 
@@ -14,10 +12,10 @@ from roboyard.storage import atomic
 from roboyard.storage.base import DamagedError, NotFoundError, ObjectInfo, Store, join_key
 from roboyard.storage.layout import (
     MANIFEST,
-    STATUS,
     PartFacts,
     checkpoint_of,
     checkpoints_among,
+    content_fault,
     is_manifest,
     is_segment,
     parse_manifest,
@@ -43,6 +41,8 @@ class Audit(NamedTuple):
     """Intact checkpoints, the newest first."""
     problems: tuple[Problem, ...]
     """Everything that is wrong; empty is good."""
+    remains: tuple[str, ...] = ()
+    """Folders of checkpoints that were never finished: nobody reads them, and nothing is wrong."""
 
 
 class Pruning(NamedTuple):
@@ -66,10 +66,7 @@ def verify_run(store: Store, run: str = "") -> Audit:
     """
     find_run(store, run)
     remote = _files(store, run)
-    problems = [
-        Problem(folder, f"has no {MANIFEST}: never finished; it is ignored")
-        for folder in sorted(has_remains(remote))
-    ]
+    problems: list[Problem] = []
     facts: dict[str, PartFacts] = {}
     listed: dict[str, set[str]] = {}
     for folder in checkpoints_among(remote):
@@ -88,7 +85,8 @@ def verify_run(store: Store, run: str = "") -> Audit:
             problems.append(Problem(key, fault))
     bad = {problem.key for problem in problems}
     intact = tuple(folder for folder, keys in listed.items() if not keys & bad)
-    return Audit(len(remote), intact, tuple(problems))
+    remains = tuple(sorted(has_remains(remote)))
+    return Audit(len(remote), intact, tuple(problems), remains)
 
 
 def prune_run(store: Store, run: str = "", *, keep: int = 1, dry_run: bool = False) -> Pruning:
@@ -149,7 +147,7 @@ def _files(store: Store, run: str) -> dict[str, ObjectInfo]:
 def _check(store: Store, key: str, facts: PartFacts | None) -> str:
     """Return what is wrong with an object, or an empty string."""
     with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder, "object")
+        path = Path(folder, key.rpartition("/")[2])
         try:
             size = store.download(key, path).size
         except (DamagedError, NotFoundError) as error:
@@ -158,17 +156,4 @@ def _check(store: Store, key: str, facts: PartFacts | None) -> str:
             return f"has {size} bytes instead of {facts.size}"
         if facts is not None and atomic.sha256(path) != facts.sha256:
             return "was altered: its SHA-256 is not the manifest's"
-        return _check_content(key.rpartition("/")[2], path)
-
-
-def _check_content(name: str, path: Path) -> str:
-    try:
-        if name == STATUS and not isinstance(json.loads(path.read_bytes()), Mapping):
-            return "holds no JSON object"
-        if name.endswith(".zip"):
-            with zipfile.ZipFile(path) as bundle:
-                broken = bundle.testzip()
-            return f"its part '{broken}' is damaged" if broken else ""
-    except (ValueError, zipfile.BadZipFile) as error:
-        return f"is damaged: {error}"
-    return ""
+        return "" if facts is not None else content_fault(path)

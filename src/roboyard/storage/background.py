@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable
 
 from roboyard.errors import StorageError
+from roboyard.storage.lease import LeaseLostError
 from roboyard.storage.push import Mirror, PushReport
 
 _log = logging.getLogger(__name__)
@@ -104,6 +105,18 @@ class BackgroundMirror:
                 "Its last complete checkpoint is still good."
             )
 
+    def doubt(self) -> None:
+        """Have the next pass look whether the store still holds what was sent."""
+        self._mirror.doubt()
+
+    def abandon(self) -> None:
+        """End the thread without sending anything more."""
+        with self._changed:
+            self._closing = True
+            self._changed.notify_all()
+        # A request that hangs must not hold the process beyond its deadline.
+        self._thread.join(timeout=1.0)
+
     def close(self, deadline_s: float = 60.0) -> None:
         """Flush and end the thread.
 
@@ -114,11 +127,7 @@ class BackgroundMirror:
             if self._thread.is_alive() and not self._closing:
                 self.flush(deadline_s)
         finally:
-            with self._changed:
-                self._closing = True
-                self._changed.notify_all()
-            # A request that hangs must not hold the process beyond its deadline.
-            self._thread.join(timeout=1.0)
+            self.abandon()
 
     def _run(self) -> None:
         while True:
@@ -157,7 +166,8 @@ class BackgroundMirror:
         with self._changed:
             self._failures += 1
             self._error = known
-        _log.warning("upload failed %d times in a row: %s", self._failures, known)
+        level = logging.INFO if isinstance(error, LeaseLostError) else logging.WARNING
+        _log.log(level, "upload failed %d times in a row: %s", self._failures, known)
         if self._on_error is not None:
             self._on_error(known)
 

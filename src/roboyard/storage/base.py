@@ -148,6 +148,11 @@ def check_key(key: str) -> str:
     return key
 
 
+def is_reserved(name: str) -> bool:
+    """Return whether stores use such a name themselves, for files that nobody else reads."""
+    return _RESERVED.match(name) is not None
+
+
 def check_condition(key: str, if_absent: bool, if_version: str | None) -> None:
     """Refuse two conditions on one write.
 

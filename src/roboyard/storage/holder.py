@@ -35,7 +35,10 @@ class Holder:
         """
         if not self.realm or self.realm != _realm():
             return False
-        return _start_ticks(self.pid) != self.started
+        ticks = _start_ticks(self.pid)
+        if not ticks and is_hidden(self.pid):
+            return False  # somebody lives there, and may be the one
+        return ticks != self.started
 
     def __str__(self) -> str:
         return f"process {self.pid} on '{self.host}'"
@@ -47,6 +50,19 @@ def _realm() -> str:
         return f"{boot}/{Path('/proc/self/ns/pid').readlink()}"
     except OSError:  # not Linux
         return ""
+
+
+def is_hidden(pid: int) -> bool:
+    """Return whether a process exists that ``/proc`` does not show, as another user's may be."""
+    if Path(f"/proc/{pid}/stat").exists():
+        return False  # it can be judged, also as a zombie
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        pass
+    return True
 
 
 def _start_ticks(pid: int) -> str:

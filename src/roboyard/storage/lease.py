@@ -19,12 +19,13 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import logging
+import os
 import secrets
 import threading
 import time
 from typing import Self
 
-from roboyard.errors import StorageError
+from roboyard.errors import ConfigError, StorageError
 from roboyard.storage.base import (
     AlreadyExistsError,
     ConflictError,
@@ -38,6 +39,11 @@ from roboyard.storage.lease_record import LEASE_FILE, LeaseRecord, Observed, obs
 DEFAULT_TTL_S = 60.0
 """Time without a sign of life after which a lease may be taken over [s]."""
 
+TTL_VARIABLE = "ROBOYARD_LEASE_SECONDS"
+"""Environment variable: another time to live, the same for all who may drive a run [s]."""
+EXIT_LOST = 77
+"""Exit code of a process whose run another one has taken over; it must not be started again."""
+
 _POLLS_PER_TTL = 10
 _log = logging.getLogger(__name__)
 
@@ -48,6 +54,8 @@ class LeaseHeldError(StorageError):
 
 class LeaseLostError(StorageError):
     """The lease ran out, or somebody else has taken it over; stop writing."""
+
+    exit_code = EXIT_LOST
 
 
 class Lease:
@@ -73,6 +81,7 @@ class Lease:
         self._record = record
         self._version = info.version
         self._expires = expires
+        self._tried = -float("inf")
         self._lost: LeaseLostError | None = None
         self._lock = threading.Lock()
         self._stop = threading.Event()
@@ -142,9 +151,37 @@ class Lease:
             raise self._lost
         if self.remaining_s == 0.0:
             raise LeaseLostError(
-                f"the lease '{join_key(self._store.uri, self._key)}' ran out: it could not be "
-                f"renewed for {self._record.ttl_s:g} s. Stop, and continue the run later."
+                f"the lease '{self._uri}' ran out: it could not be renewed for "
+                f"{self._record.ttl_s:g} s. Stop, and continue the run later."
             )
+
+    def ensure(self) -> None:
+        """Make sure that the lease counts; if its time is up, by a renewal.
+
+        After a sleep nobody knows yet whether the lease was taken over. A store that did not
+        answer since then is not asked again: that is left to the background.
+
+        Raises:
+            LeaseLostError: Somebody else has taken over, or it was given back.
+            StorageError: The store could not be reached.
+        """
+        if self._lost:
+            raise self._lost
+        if self._record.released:
+            raise LeaseLostError(f"the lease '{self._uri}' was given back. Nothing was written.")
+        if self.remaining_s == 0.0 and self._tried < self._expires:
+            self.renew()
+
+    def confirm(self, data: bytes) -> None:
+        """Compare what the lease object holds now with what this process wrote.
+
+        Raises:
+            LeaseLostError: It is another process's.
+        """
+        there = LeaseRecord.from_bytes(data, self._uri)
+        if (there.epoch, there.holder) != (self._record.epoch, self._record.holder):
+            self._lost = self._loss()
+            raise self._lost
 
     def renew(self) -> None:
         """Give a sign of life.
@@ -189,7 +226,7 @@ class Lease:
             try:
                 self.renew()
             except LeaseLostError as error:
-                _log.error("%s", error)
+                _log.info("%s", error)  # who writes next says it aloud
                 return
             except StorageError as error:
                 _log.warning("lease not renewed, %.0f s left: %s", self.remaining_s, error)
@@ -202,17 +239,40 @@ class Lease:
         try:
             info = _write(self._store, self._key, record, self._version)
         except ConflictError as error:
+            if observe(self._store, self._key) is None:
+                self._restore()
+                return
+            self._lost = self._loss()
+            raise self._lost from error
+        except StorageError:
+            self._tried = started
+            raise
+        self._record, self._version = record, info.version
+        self._expires = started + record.ttl_s
+
+    def _restore(self) -> None:
+        """Write a lease that somebody removed anew, unless it is another's by now."""
+        started = steady_clock()
+        record = dataclasses.replace(self._record, nonce=_nonce())
+        try:
+            info = _write(self._store, self._key, record, None)
+        except AlreadyExistsError as error:
             self._lost = self._loss()
             raise self._lost from error
         self._record, self._version = record, info.version
         self._expires = started + record.ttl_s
+        _log.warning("the lease '%s' was removed by somebody, and written anew.", self._uri)
+
+    @property
+    def _uri(self) -> str:
+        return join_key(self._store.uri, self._key)
 
     def _loss(self) -> LeaseLostError:
         current = observe(self._store, self._key)
         taker = f"{current.record.holder} (epoch {current.record.epoch})" if current else "somebody"
         return LeaseLostError(
-            f"the lease '{join_key(self._store.uri, self._key)}' (epoch {self.epoch}) was taken "
-            f"over by {taker}, after this process gave no sign of life for too long. Stop writing."
+            f"the lease '{self._uri}' (epoch {self.epoch}) was taken over by {taker}, after this "
+            "process gave no sign of life for too long. It drives the run now; this process stops."
         )
 
 
@@ -235,6 +295,22 @@ def steady_clock() -> float:
     """Return a time [s] that nobody sets and that goes on while the machine is suspended."""
     clock = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
     return time.clock_gettime(clock)
+
+
+def ttl_from_environment() -> float:
+    """Return the time to live that the environment asks for, by default 60 s.
+
+    Raises:
+        ConfigError: It is no positive number.
+    """
+    text = os.environ.get(TTL_VARIABLE, str(DEFAULT_TTL_S))
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = 0.0
+    if not 0.0 < seconds < float("inf"):
+        raise ConfigError(f"{TTL_VARIABLE}='{text}': give seconds, such as {DEFAULT_TTL_S:g}.")
+    return seconds
 
 
 def _nonce() -> str:

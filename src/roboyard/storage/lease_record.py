@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 
+from roboyard import json_text
 from roboyard.errors import StorageError
 from roboyard.storage.base import NotFoundError, ObjectInfo, Store, join_key
 from roboyard.storage.holder import Holder
@@ -44,7 +45,7 @@ class LeaseRecord:
             StorageError: It is damaged or of another version.
         """
         try:
-            raw = json.loads(data)
+            raw = json_text.loads(data)
             version = raw.pop("format_version")
             if version == _FORMAT:
                 return cls(**raw | {"holder": Holder(**raw["holder"])})

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import fcntl
 import os
 import shutil
 import tempfile
@@ -23,6 +22,8 @@ from roboyard.storage.base import (
     conflict,
     not_found,
 )
+from roboyard.storage.guard import right_to_write
+from roboyard.storage.locks import locked
 
 _NO_LINKS = {errno.EPERM, errno.ENOTSUP, errno.ENOSYS, errno.EMLINK, errno.EXDEV}
 
@@ -114,15 +115,17 @@ class LocalStore:
                 key = path.relative_to(self._root).as_posix()
                 with contextlib.suppress(StorageError):  # names that no key can have
                     found.append((check_key(key), path))
+        now = self._now()
         for key, path in sorted(found):
             with contextlib.suppress(FileNotFoundError):  # deleted meanwhile
-                yield _info(key, path.stat(), self._now())
+                yield _info(key, path.stat(), now)
 
     def delete(self, key: str) -> None:
         """Remove an object and the folders that it leaves empty."""
         path = self._path(key)
         try:
-            path.unlink(missing_ok=True)
+            with right_to_write(path):
+                path.unlink(missing_ok=True)
         except NotADirectoryError:
             return
         except OSError as error:
@@ -156,16 +159,20 @@ class LocalStore:
         with staged_file(path) as temporary:
             info = _fill(key, temporary, source)
             fsync_file(temporary)
-            try:
-                os.link(temporary, path)
-            except FileExistsError:
-                raise already_exists(self.uri, key) from None
-            except OSError as error:
-                if error.errno not in _NO_LINKS:
-                    raise
-                self._create_locked(key, path, temporary)
+            with right_to_write(path):
+                self._link(key, path, temporary)
             fsync_folder(path.parent)
         return info
+
+    def _link(self, key: str, path: Path, temporary: Path) -> None:
+        try:
+            os.link(temporary, path)
+        except FileExistsError:
+            raise already_exists(self.uri, key) from None
+        except OSError as error:
+            if error.errno not in _NO_LINKS:
+                raise
+            self._create_locked(key, path, temporary)
 
     def _create_locked(self, key: str, path: Path, temporary: Path) -> None:
         """Create on a file system without hard links."""
@@ -205,14 +212,9 @@ def _fill(key: str, target: Path, source: bytes | Path) -> ObjectInfo:
 
 @contextlib.contextmanager
 def _locked(path: Path) -> Iterator[None]:
-    """Hold the lock that belongs to ``path``, across processes and threads.
-
-    The lock file stays: removing it would let two writers lock two different files.
-    """
+    """Hold the lock that belongs to ``path``, across processes and threads."""
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with path.with_name(f".{path.name}.lock").open("ab") as file:
-            fcntl.flock(file, fcntl.LOCK_EX)
+        with locked(path):
             yield
     except OSError as error:
         raise cannot("lock", path, error) from error

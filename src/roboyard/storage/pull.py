@@ -18,6 +18,8 @@ from roboyard.storage.layout import (
     PartFacts,
     checkpoint_of,
     checkpoints_among,
+    file_fault,
+    first_fault,
     is_private,
     is_segment,
     parse_manifest,
@@ -67,6 +69,21 @@ def pull(
     return puller.run(checkpoints)
 
 
+def pull_newer(store: Store, to: Path, oldest: int) -> PullReport:
+    """Fetch a run if the store has an intact checkpoint that is new enough, else nothing.
+
+    Args:
+        store: The run's own store.
+        to: The run directory to fill.
+        oldest: The least step that is new enough.
+
+    Raises:
+        StorageError: The store or the disk fails.
+    """
+    puller = _Puller(store, "", to, threads=4)
+    return puller.run("latest", oldest)
+
+
 class _Puller:
     def __init__(self, store: Store, run: str, to: Path, threads: int) -> None:
         self._store = store
@@ -77,17 +94,19 @@ class _Puller:
         self._bytes = 0
         self._problems: list[str] = []
 
-    def run(self, wanted: Checkpoints) -> PullReport:
+    def run(self, wanted: Checkpoints, oldest: int = 0) -> PullReport:
         skip = len(self._run) + 1 if self._run else 0
         remote = {info.key[skip:]: info for info in self._store.list(self._run)}
-        if not remote:
+        if not remote and not oldest:
             raise NotFoundError(
                 f"'{join_key(self._store.uri, self._run)}' holds no run. "
                 f"'roboyard runs list {self._store.uri}' shows what there is."
             )
         # Checkpoints first: a writer stores the metrics before the checkpoint that needs them,
         # so those fetched afterwards are new enough.
-        step = None if wanted == "none" else self._fetch_checkpoints(list(remote), wanted)
+        step = None if wanted == "none" else self._fetch_checkpoints(list(remote), wanted, oldest)
+        if step is None and oldest:
+            return PullReport(0, 0, None, tuple(self._problems))
         ordinary = [
             key
             for key in remote
@@ -97,8 +116,10 @@ class _Puller:
         self._fetch_files([key for key in ordinary if key == STATUS], remote)
         return PullReport(self._files, self._bytes, step, tuple(self._problems))
 
-    def _fetch_checkpoints(self, keys: list[str], wanted: Checkpoints) -> int | None:
-        found = checkpoints_among(keys)
+    def _fetch_checkpoints(
+        self, keys: list[str], wanted: Checkpoints, oldest: int = 0
+    ) -> int | None:
+        found = [each for each in checkpoints_among(keys) if step_of(each) >= oldest]
         good = []
         for checkpoint in found:
             try:
@@ -110,7 +131,7 @@ class _Puller:
             good.append(step_of(checkpoint))
             if wanted == "latest":
                 break
-        if found and not good:
+        if found and not good and not oldest:
             raise StorageError(
                 f"none of the {len(found)} checkpoints of "
                 f"'{join_key(self._store.uri, self._run)}' can be used: "
@@ -122,7 +143,8 @@ class _Puller:
     def _fetch_checkpoint(self, checkpoint: str) -> None:
         manifest, files = self._manifest(checkpoint)
         target = self._to / checkpoint
-        if _is_intact(self._to, files) and (target / MANIFEST).is_file():
+        same = (target / MANIFEST).is_file() and (target / MANIFEST).read_bytes() == manifest
+        if same and not first_fault(self._to, files):
             return
         staging = target.with_name(f".{target.name}.tmp")
         shutil.rmtree(staging, ignore_errors=True)
@@ -150,7 +172,7 @@ class _Puller:
             path = staging / key.removeprefix(f"{checkpoint}/") if inside else self._to / key
             if not (path.is_file() and atomic.sha256(path) == files[key].sha256):
                 self._store.download(self._full(key), path)
-            fault = _fault(path, files[key])
+            fault = file_fault(path, files[key])
             if fault:
                 raise DamagedError(f"{key} {fault}")
             return files[key].size
@@ -172,6 +194,10 @@ class _Puller:
             try:
                 return self._store.download(self._full(key), path).size
             except NotFoundError:  # removed since it was listed
+                return -1
+            except DamagedError as error:  # what is here, if anything, is better
+                self._problems.append(str(error))
+                _log.warning("%s", error)
                 return -1
 
         with ThreadPoolExecutor(self._threads, thread_name_prefix="pull") as pool:
@@ -195,16 +221,3 @@ class _UnusableError(StorageError):
 
 def _unusable(checkpoint: str, error: StorageError) -> _UnusableError:
     return _UnusableError(f"{checkpoint}: {error}")
-
-
-def _is_intact(folder: Path, files: Mapping[str, PartFacts]) -> bool:
-    return not any(_fault(folder / key, facts) for key, facts in files.items())
-
-
-def _fault(path: Path, facts: PartFacts) -> str:
-    """Return what is wrong with a file, or an empty string."""
-    if not path.is_file():
-        return "is missing"
-    if path.stat().st_size != facts.size:
-        return f"has {path.stat().st_size} bytes instead of {facts.size}"
-    return "" if atomic.sha256(path) == facts.sha256 else "was altered (its SHA-256 differs)"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import logging
 import os
 from collections.abc import Iterable, Iterator, Mapping
@@ -11,16 +12,29 @@ from typing import NamedTuple
 
 from roboyard.errors import StorageError
 from roboyard.storage import atomic
-from roboyard.storage.base import ObjectInfo, Store, check_key, join_key
+from roboyard.storage.base import (
+    AlreadyExistsError,
+    ConflictError,
+    DamagedError,
+    NotFoundError,
+    ObjectInfo,
+    Store,
+    check_key,
+    join_key,
+)
 from roboyard.storage.layout import (
     MANIFEST,
+    PartFacts,
     checkpoint_of,
     checkpoints_among,
     is_manifest,
     is_private,
+    is_published,
     is_segment,
+    parse_manifest,
     upload_rank,
 )
+from roboyard.storage.outgoing import Outgoing
 
 _log = logging.getLogger(__name__)
 
@@ -66,7 +80,10 @@ class Mirror:
         self._store = store
         self._prefix = prefix
         self._threads = threads
+        self._outgoing = Outgoing(folder)
         self._sent: dict[str, _Stamp] = {}
+        self._versions: dict[str, str] = {}
+        self._in_doubt = False
         self._remote: dict[str, ObjectInfo] | None = None
         self._complete: set[str] = set()
 
@@ -85,11 +102,15 @@ class Mirror:
         """
         if self._remote is None:
             self._remote = self._list()
+        if self._in_doubt:
+            self._forget_replaced()
         local = dict(self._scan())
         with ThreadPoolExecutor(self._threads, thread_name_prefix="push") as pool:
             same = pool.map(self._is_same, local, local.values())
             changed = [key for key, equal in zip(local, same, strict=True) if not equal]
-            self._invalidate(changed)
+            held = self._outgoing.held_back(local, changed)
+            held |= self._standing({*changed} - held)
+            changed = [key for key in changed if key not in held]
             sent: dict[str, int] = {}
             for rank in sorted({upload_rank(key) for key in changed}):
                 keys = list(self._sendable(changed, rank, sent))
@@ -97,7 +118,7 @@ class Mirror:
                 sent |= {key: size for key, size in zip(keys, sizes, strict=True) if size >= 0}
         self._complete |= {f for f in checkpoints_among(local) if f"{f}/{MANIFEST}" in self._sent}
         removed = self._remove_rotated(local)
-        unchanged = len(local) - len(changed)
+        unchanged = len(local) - len(changed) - len(held)
         return PushReport(len(sent), sum(sent.values()), unchanged, removed)
 
     def _scan(self) -> Iterator[tuple[str, _Stamp]]:
@@ -106,7 +127,9 @@ class Mirror:
         complete = set(checkpoints_among(found))
         for key, stamp in found.items():
             folder = checkpoint_of(key)
-            if (folder is None or folder in complete) and not is_private(key):
+            if (folder is None or folder in complete) and not (
+                is_private(key) or is_published(key)
+            ):
                 yield key, stamp
 
     def _list(self) -> dict[str, ObjectInfo]:
@@ -117,6 +140,8 @@ class Mirror:
         if self._sent.get(key) == stamp:
             return True
         known = self._remote.pop(key, None) if self._remote else None
+        if known is not None:
+            self._versions[key] = known.version
         if key in self._sent or known is None or known.size != stamp.size:
             return False
         stored = self._store.stat(self._full(key))
@@ -127,16 +152,61 @@ class Mirror:
         except FileNotFoundError:  # rotated meanwhile
             return False
         if same:
-            self._sent[key] = stamp
+            self._sent[key], self._versions[key] = stamp, stored.version
         return same
 
-    def _invalidate(self, changed: Iterable[str]) -> None:
-        """Take away the manifests of checkpoints whose parts are about to be replaced."""
-        for folder in {checkpoint_of(key) for key in changed} - {None}:
+    def doubt(self) -> None:
+        """Have the next pass look whether the store still holds what was sent."""
+        self._in_doubt = True
+
+    def _forget_replaced(self) -> None:
+        """Send again what somebody else has replaced since, such as a process that was frozen."""
+        there = self._list()
+        for key, version in list(self._versions.items()):
+            if key in self._sent and (key not in there or there[key].version != version):
+                del self._sent[key]
+        self._in_doubt = False
+
+    def _standing(self, changed: set[str]) -> set[str]:
+        """Return files that stay unsent because the store has a good checkpoint of that step.
+
+        The manifest of one that is not good is taken away before its parts are replaced.
+        """
+        standing: set[str] = set()
+        for folder in sorted({folder for key in changed if (folder := checkpoint_of(key))}):
             manifest = f"{folder}/{MANIFEST}"
-            if self._store.stat(self._full(manifest)) is not None:
-                self._store.delete(self._full(manifest))
-                self._sent.pop(manifest, None)
+            try:
+                stored = self._store.get(self._full(manifest)).data
+            except NotFoundError:
+                continue
+            except DamagedError:
+                stored = b""
+            if stored == _read(self._folder / manifest):
+                continue  # the same checkpoint: what is missing or damaged there is mended
+            if self._is_intact(folder, stored):
+                standing |= {key for key in changed if checkpoint_of(key) == folder}
+                continue
+            self._store.delete(self._full(manifest))
+            self._sent.pop(manifest, None)
+            self._versions.pop(manifest, None)
+        return standing
+
+    def _is_intact(self, folder: str, manifest: bytes) -> bool:
+        """Return whether a stored checkpoint's files are those that its manifest names."""
+        try:
+            facts = parse_manifest(manifest, folder)
+        except DamagedError:
+            return False
+        return all(self._holds(key, each) for key, each in facts.items())
+
+    def _holds(self, key: str, facts: PartFacts) -> bool:
+        info = self._store.stat(self._full(key))
+        if info is None or info.size != facts.size:
+            return False
+        if info.sha256 is not None:
+            return info.sha256 == facts.sha256
+        content = self._store.get(self._full(key)).data  # a store that records no checksums
+        return hashlib.sha256(content).hexdigest() == facts.sha256
 
     def _sendable(self, changed: list[str], rank: int, sent: dict[str, int]) -> Iterator[str]:
         """Yield the files of a rank; a manifest only if all changed parts were sent."""
@@ -152,13 +222,27 @@ class Mirror:
         """Store one file and return its length, or -1 if it has vanished meanwhile."""
         path = self._folder / key
         try:
-            info = self._store.put(self._full(key), path)
+            info = self._put(key, path)
         except StorageError:
             if path.exists():
                 raise
             return -1
-        self._sent[key] = stamp
+        self._sent[key], self._versions[key] = stamp, info.version
         return info.size
+
+    def _put(self, key: str, path: Path) -> ObjectInfo:
+        """Replace the object that is known, not one that another driver has written since.
+
+        A process may be frozen in the middle of a request that it finishes when it wakes.
+        """
+        full, known = self._full(key), self._versions.get(key)
+        try:
+            return self._store.put(full, path, if_absent=known is None, if_version=known)
+        except (AlreadyExistsError, ConflictError):
+            # Who drives the run may replace it; the store asks for the lease once more.
+            stored = self._store.stat(full)
+            known = stored.version if stored is not None else None
+            return self._store.put(full, path, if_absent=known is None, if_version=known)
 
     def _remove_rotated(self, files: Mapping[str, _Stamp]) -> int:
         """Remove checkpoints that this mirror stored and that are no longer in the folder.
@@ -180,6 +264,7 @@ class Mirror:
             self._complete.discard(folder)
             for key in keys:
                 del self._sent[key]
+                self._versions.pop(key, None)
         self._remove_segments([key for key in self._sent if is_segment(key) and key not in files])
         return len(rotated)
 
@@ -190,9 +275,17 @@ class Mirror:
             except StorageError as error:
                 _log.warning("a part of old checkpoints stays in the store: %s", error)
             del self._sent[key]
+            self._versions.pop(key, None)
 
     def _full(self, key: str) -> str:
         return join_key(self._prefix, key)
+
+
+def _read(path: Path) -> bytes | None:
+    try:
+        return path.read_bytes()
+    except OSError:
+        return None
 
 
 def _walk(folder: Path) -> Iterator[tuple[str, _Stamp]]:

@@ -7,21 +7,23 @@ date in the background.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+import contextlib
+from collections.abc import Callable
 from pathlib import Path
 from typing import Self
 
 from roboyard.errors import StorageError
 from roboyard.storage.background import BackgroundMirror
 from roboyard.storage.base import Store
+from roboyard.storage.cache import bring_up_to_date
 from roboyard.storage.fenced import FencedStore
-from roboyard.storage.layout import MANIFEST, checkpoints_among, step_of
+from roboyard.storage.folder_lease import FolderGuard
+from roboyard.storage.guard import guarded
 from roboyard.storage.lease import DEFAULT_TTL_S, Lease
 from roboyard.storage.lease_record import LEASE_FILE
-from roboyard.storage.pull import PullReport, pull
+from roboyard.storage.local import LocalStore
+from roboyard.storage.pull import PullReport
 from roboyard.storage.push import Mirror
-
-_NOTHING = PullReport(0, 0, None, ())
 
 
 class RemoteRun:
@@ -34,15 +36,19 @@ class RemoteRun:
             run.request_push()
     """
 
-    def __init__(self, lease: Lease, mirror: BackgroundMirror, pulled: PullReport) -> None:
+    def __init__(
+        self, lease: Lease, folder_lease: Lease, mirror: BackgroundMirror, pulled: PullReport
+    ) -> None:
         """Use :meth:`open` instead.
 
         Args:
             lease: The right to drive the run.
+            folder_lease: The right to work in the folder.
             mirror: Sends the folder to the store.
             pulled: What was fetched.
         """
         self.lease = lease
+        self.folder_lease = folder_lease
         self.mirror = mirror
         self.pulled = pulled
 
@@ -59,8 +65,9 @@ class RemoteRun:
     ) -> Self:
         """Take the lease, then bring the folder up to date.
 
-        A folder whose newest checkpoint is at least as new as the store's is left as it is:
-        its last files had not been sent when its process ended.
+        What the folder holds already is verified first. Where its newest intact checkpoint is
+        newer than the store's, its last files had not been sent when its process ended, and it
+        is kept; what is damaged in it is taken from the store.
 
         Args:
             store: The run's own store; its URI is the run's.
@@ -76,15 +83,17 @@ class RemoteRun:
         """
         lease = Lease.acquire(store, LEASE_FILE, owner, ttl_s, wait_s=wait_s)
         lease.keep_alive()
-        try:
-            newest = max(_steps(path.relative_to(folder) for path in folder.rglob(MANIFEST)))
-            stored = max(_steps(Path(info.key) for info in store.list()))
-            pulled = pull(store, "", folder) if newest < 0 or stored > newest else _NOTHING
-        except BaseException:
-            lease.release()
-            raise
+        with contextlib.ExitStack() as stack:
+            stack.callback(lease.release)
+            # Others of this machine may work in the same folder; the store's may be out of reach.
+            here = Lease.acquire(LocalStore(folder), LEASE_FILE, owner, ttl_s, wait_s=ttl_s)
+            stack.callback(here.release)
+            here.keep_alive()
+            with guarded(folder, FolderGuard(folder, here, lease)):
+                pulled = bring_up_to_date(store, folder)
+            stack.pop_all()
         mirror = BackgroundMirror(Mirror(folder, FencedStore(store, lease)), on_error=on_error)
-        return cls(lease, mirror, pulled)
+        return cls(lease, here, mirror, pulled)
 
     def request_push(self) -> None:
         """Have the folder sent in the background; returns at once."""
@@ -97,17 +106,28 @@ class RemoteRun:
             StorageError: Not everything could be sent in time.
         """
         try:
-            self.mirror.close(deadline_s)
+            self.flush(deadline_s)
         finally:
-            self.lease.release()
+            self.release()
+
+    def flush(self, deadline_s: float = 60.0) -> None:
+        """Send what is left; nothing is sent afterwards.
+
+        Raises:
+            StorageError: Not everything could be sent in time.
+        """
+        if self.lease.epoch > 1:
+            self.mirror.doubt()  # a process that was frozen in a request may have finished it
+        self.mirror.close(deadline_s)
+
+    def release(self) -> None:
+        """Give the leases back; what was not sent stays in the folder."""
+        self.mirror.abandon()
+        self.lease.release()
+        self.folder_lease.release()
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *error: object) -> None:
         self.close()
-
-
-def _steps(paths: Iterable[Path]) -> list[int]:
-    """Return the steps of the complete checkpoints among files, and -1."""
-    return [-1, *(step_of(folder) for folder in checkpoints_among(p.as_posix() for p in paths))]

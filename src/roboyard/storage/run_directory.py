@@ -14,14 +14,20 @@ import contextlib
 import dataclasses
 import datetime
 import itertools
-import json
 import os
+import re
 import socket
+import stat
 from pathlib import Path
 from typing import Literal, Self, get_args
 
+from roboyard import json_text
 from roboyard.errors import ConfigError, StorageError
 from roboyard.storage import atomic
+from roboyard.storage.base import is_reserved
+from roboyard.text import concealed
+
+_RUN_ID = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._=+,@-]{0,199}")
 
 _OF_A_START = {".lease.json.lock", "lease.json", "train.log", "status.json"}
 """What a process leaves that ended before the run had a config; the folder counts as empty."""
@@ -50,6 +56,8 @@ class RunStatus:
     """Machine that wrote it."""
     pid: int = 0
     """Process that wrote it."""
+    goal: str = ""
+    """What a finished run was asked for, so that asking for more is noticed."""
 
 
 def now() -> str:
@@ -65,10 +73,47 @@ def local_store(store: str | Path) -> Path:
     """
     if "://" in str(store):
         raise ConfigError(
-            f"store '{store}' is not a local folder, and only local folders can be written to "
-            "by this version. Give a folder, such as 'runs'."
+            f"store '{store}' is not a local folder, which is needed here. "
+            "Give a folder, such as 'runs'."
         )
-    return Path(store)
+    return Path(store).expanduser()
+
+
+def check_run_id(run_id: str) -> str:
+    """Return a run's name if it can be a folder's name, here and in a bucket.
+
+    Raises:
+        ConfigError: It cannot.
+    """
+    if _RUN_ID.fullmatch(run_id) is None:
+        raise ConfigError(
+            f"--run-id {run_id!r} cannot be a run's name. Give 1 to 200 letters, digits, '.', '_', "
+            "'-', '=', '+', ',' or '@' that do not begin with '.' or '-', such as 'seed-1'."
+        )
+    return run_id
+
+
+def refuse_links(folder: Path) -> None:
+    """Refuse a run's folder that holds anything but files and folders.
+
+    A link leads out of the run, so continuing would write to, or remove, what is not its own.
+
+    Raises:
+        ConfigError: It holds a link, a pipe or a device; the message names it.
+    """
+    if not folder.is_dir():
+        return
+    for parent, folders, files in os.walk(folder):
+        for name in (*folders, *files):
+            path = Path(parent, name)
+            mode = path.lstat().st_mode
+            if stat.S_ISDIR(mode) or stat.S_ISREG(mode):
+                continue
+            kind = f"a link to '{path.readlink()}'" if stat.S_ISLNK(mode) else "no plain file"
+            raise ConfigError(
+                f"'{path}' is {kind}. A run that is continued must hold only files and folders of "
+                "its own: put a copy in its place, or remove it."
+            )
 
 
 class RunDirectory:
@@ -106,6 +151,8 @@ class RunDirectory:
             ConfigError: The folder exists and is not empty.
             StorageError: It cannot be made.
         """
+        if run_id is not None:
+            check_run_id(run_id)
         experiment = local_store(store) / name
         try:
             experiment.mkdir(parents=True, exist_ok=True)
@@ -114,7 +161,7 @@ class RunDirectory:
             raise StorageError(
                 f"cannot make a run directory in '{experiment}': {error.strerror or error}."
             ) from error
-        if any(file.name not in _OF_A_START for file in path.iterdir()):
+        if any(not _is_of_a_start(file.name) for file in path.iterdir()):
             raise ConfigError(
                 f"run directory '{path}' exists and is not empty. "
                 "Continue that run with --resume, or choose another name with --run-id."
@@ -128,7 +175,7 @@ class RunDirectory:
         Raises:
             ConfigError: There is no run there.
         """
-        run = cls(Path(path))
+        run = cls(Path(path).expanduser())
         if not run.config_file.is_file():
             raise ConfigError(
                 f"'{path}' is not a run directory: it has no config.yaml. Give the folder that "
@@ -161,6 +208,7 @@ class RunDirectory:
         reason: str = "",
         last_checkpoint: int | None = None,
         notes: tuple[str, ...] = (),
+        goal: str = "",
     ) -> None:
         """Replace ``status.json``.
 
@@ -168,7 +216,15 @@ class RunDirectory:
             StorageError: It cannot be written; the old one stays.
         """
         status = RunStatus(
-            state, step, reason, last_checkpoint, notes, now(), socket.gethostname(), os.getpid()
+            state,
+            step,
+            concealed(reason),
+            last_checkpoint,
+            notes,
+            now(),
+            socket.gethostname(),
+            os.getpid(),
+            goal,
         )
         atomic.write_json(self.status_file, dataclasses.asdict(status))
 
@@ -179,7 +235,7 @@ class RunDirectory:
             StorageError: The file is damaged.
         """
         try:
-            raw = json.loads(self.status_file.read_text())
+            raw = json_text.loads(self.status_file.read_text())
             status = RunStatus(**{**raw, "notes": tuple(raw.get("notes", ()))})
         except FileNotFoundError:
             return RunStatus("queued", 0)
@@ -188,6 +244,10 @@ class RunDirectory:
         if status.state not in get_args(RunState):
             raise StorageError(f"'{self.status_file}' has the unknown state '{status.state}'.")
         return status
+
+
+def _is_of_a_start(name: str) -> bool:
+    return name in _OF_A_START or is_reserved(name)
 
 
 def _made(path: Path) -> Path:

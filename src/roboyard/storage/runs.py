@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 import os
 import socket
 from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
+from roboyard import json_text
 from roboyard.errors import StorageError
 from roboyard.storage.base import Blob, NotFoundError, ObjectInfo, Store, join_key
 from roboyard.storage.layout import STATUS, checkpoint_of, checkpoints_among, step_of
@@ -122,7 +122,7 @@ def _summary(store: Store, run: str, infos: Iterable[ObjectInfo]) -> RunSummary:
 def _status(store: Store, run: str) -> tuple[Mapping[str, Any], ObjectInfo | None]:
     try:
         blob: Blob = store.get(join_key(run, STATUS))
-        value = json.loads(blob.data)
+        value = json_text.loads(blob.data)
         if isinstance(value, dict):
             return value, blob.info
         raise ValueError("it holds no object")

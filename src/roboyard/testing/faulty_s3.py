@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import io
 import logging
 import os
 import re
@@ -197,6 +198,10 @@ class FaultyS3:
         return None
 
     def _forward(self, environ: dict[str, Any], start: Callable[..., Any]) -> Iterable[bytes]:
+        if environ.get("CONTENT_LENGTH"):
+            # Before the lock: a client that is frozen while it sends must not hold up the others.
+            body = environ["wsgi.input"].read(int(environ["CONTENT_LENGTH"]))
+            environ["wsgi.input"] = io.BytesIO(body)
         reads = environ["REQUEST_METHOD"] in ("GET", "HEAD")
         with contextlib.nullcontext() if reads else self._writes:
             return list(self._app(environ, start))

@@ -2,6 +2,6 @@
 
 from roboyard.tracking.jsonl import JsonlWriter
 from roboyard.tracking.tensorboard import TensorBoardWriter
-from roboyard.tracking.writers import MetricWriter
+from roboyard.tracking.writers import MetricWriter, RecordFile
 
-__all__ = ["JsonlWriter", "MetricWriter", "TensorBoardWriter"]
+__all__ = ["JsonlWriter", "MetricWriter", "RecordFile", "TensorBoardWriter"]

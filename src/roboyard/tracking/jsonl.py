@@ -7,6 +7,7 @@ import math
 from collections.abc import Mapping
 from pathlib import Path
 
+from roboyard import json_text
 from roboyard.tracking.files import AppendFile
 
 
@@ -53,6 +54,10 @@ class JsonlWriter:
         """Force the rows to the disk."""
         self._file.flush()
 
+    def fingerprint(self) -> tuple[int, str]:
+        """Return length and SHA-256 of the file."""
+        return self._file.fingerprint()
+
     def close(self) -> None:
         """Close the file."""
         self._file.close()
@@ -62,7 +67,7 @@ def _keep(line: bytes, step: int) -> bool:
     if not line.endswith(b"\n"):
         return False
     try:
-        return int(json.loads(line)["step"]) <= step
+        return int(json_text.loads(line)["step"]) <= step
     except (ValueError, KeyError, TypeError):
         return False
 
@@ -72,4 +77,4 @@ def read_rows(path: Path) -> list[dict[str, object]]:
     if not path.exists():
         return []
     lines = path.read_bytes().splitlines(keepends=True)
-    return [json.loads(line) for line in lines if line.endswith(b"\n") and line.strip()]
+    return [json_text.loads(line) for line in lines if line.endswith(b"\n") and line.strip()]

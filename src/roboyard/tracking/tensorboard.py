@@ -66,6 +66,10 @@ class TensorBoardWriter:
         """Force the events to the disk."""
         self._file.flush()
 
+    def fingerprint(self) -> tuple[int, str]:
+        """Return length and SHA-256 of the file."""
+        return self._file.fingerprint()
+
     def close(self) -> None:
         """Close the file."""
         self._file.close()

@@ -3,7 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Protocol, runtime_checkable
+
+
+@runtime_checkable
+class RecordFile(Protocol):
+    """A file of the run that grows, and whose content can be recognised again."""
+
+    @property
+    def path(self) -> Path:
+        """The file."""
+
+    def fingerprint(self) -> tuple[int, str]:
+        """Return length and SHA-256 of what it holds."""
 
 
 @runtime_checkable

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import re
+import secrets
 import shutil
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -11,6 +13,7 @@ from typing import NamedTuple
 
 from roboyard.errors import CheckpointError, StorageError
 from roboyard.storage import atomic
+from roboyard.storage.guard import check_right, right_to_write
 from roboyard.training.manifest import (
     SEGMENTS,
     DamagedError,
@@ -25,6 +28,10 @@ from roboyard.training.parts.base import CheckpointPart
 
 _LOG = logging.getLogger(__name__)
 
+# What the run itself writes; other names are not its own, and left alone.
+_STEP = re.compile(r"[0-9]{12,}")
+_UNFINISHED = re.compile(r"\.[0-9]{12,}(\.[0-9a-f]{8})?(\.old)?\.tmp")
+_SEGMENT = re.compile(r"[0-9]{12,}-[0-9a-f]{8}\.npz")
 
 Fill = Callable[[Path], Mapping[str, FileFacts] | None]
 
@@ -97,6 +104,11 @@ class CheckpointStore:
         self._subject = subject
         self._retention = retention
 
+    @property
+    def folder(self) -> Path:
+        """Where the checkpoints live."""
+        return self._folder
+
     def steps(self) -> list[int]:
         """Return the steps of the checkpoints that are there, damaged ones too, ascending."""
         return _steps(self._folder)
@@ -118,17 +130,17 @@ class CheckpointStore:
             StorageError: It cannot be written; the older checkpoints stay as they are.
         """
         target = self.path(step)
-        temporary = self._folder / f".{target.name}.tmp"
+        # A name of its own: a process that was frozen may still fill another one.
+        temporary = self._folder / f".{target.name}.{secrets.token_hex(4)}.tmp"
+        check_right(target)
         try:
-            shutil.rmtree(temporary, ignore_errors=True)
             temporary.mkdir(parents=True)
             shared = fill(temporary) or {}
             files = {**describe_files(temporary), **shared}
             write_manifest(temporary, Manifest(step, *self._subject, files, *marks))
             atomic.fsync_folder(temporary)
-            if target.exists():  # the same step, done again after a continuation
-                shutil.rmtree(target)
-            temporary.rename(target)
+            with right_to_write(target):
+                self._put_in_place(temporary, target)
             atomic.fsync_folder(self._folder)
         except OSError as error:
             raise StorageError(self._write_failure(step, error)) from error
@@ -146,6 +158,7 @@ class CheckpointStore:
             CheckpointError: All are damaged, or the newest whole one belongs to another
                 algorithm, environment or format version.
         """
+        self._recover()
         damages = []
         for step in reversed(self.steps()):
             try:
@@ -164,14 +177,34 @@ class CheckpointStore:
             )
         return None
 
+    def _put_in_place(self, temporary: Path, target: Path) -> None:
+        """Give a complete checkpoint its name; one that has it is moved aside, then removed.
+
+        Killed in between, both are complete under other names, and ``_recover`` finds them.
+        """
+        aside = temporary.with_name(f".{target.name}.{secrets.token_hex(4)}.old.tmp")
+        if target.exists():  # the same step, done again after a continuation
+            target.rename(aside)
+        temporary.rename(target)
+        shutil.rmtree(aside, ignore_errors=True)
+
+    def _recover(self) -> None:
+        """Give complete checkpoints their names back that a kill has taken from them."""
+        for folder in _unfinished(self._folder):
+            target = self._folder / folder.name.split(".")[1]
+            if folder.name.endswith(".old.tmp") and not target.exists():
+                with right_to_write(target):
+                    folder.rename(target)
+
     def discard_after(self, step: int) -> None:
         """Remove checkpoints of later steps, and unfinished ones: they will be written again."""
-        for unfinished in self._folder.glob(".*.tmp"):
-            shutil.rmtree(unfinished, ignore_errors=True)
-        for later in self.steps():
-            if later > step:
-                shutil.rmtree(self.path(later), ignore_errors=True)
-        self._remove_unused_segments()
+        with right_to_write(self._folder):
+            for unfinished in _unfinished(self._folder):
+                shutil.rmtree(unfinished, ignore_errors=True)
+            for later in self.steps():
+                if later > step:
+                    shutil.rmtree(self.path(later), ignore_errors=True)
+            self._remove_unused_segments()
 
     def _verified(self, step: int) -> FoundCheckpoint:
         folder = self.path(step)
@@ -189,9 +222,10 @@ class CheckpointStore:
 
     def _rotate(self) -> None:
         steps = self.steps()
-        for step in self._retention.doomed(steps, self._best(steps)):
-            shutil.rmtree(self.path(step), ignore_errors=True)
-        self._remove_unused_segments()
+        with right_to_write(self._folder):
+            for step in self._retention.doomed(steps, self._best(steps)):
+                shutil.rmtree(self.path(step), ignore_errors=True)
+            self._remove_unused_segments()
 
     def _best(self, steps: Sequence[int]) -> int | None:
         """Return the step of the newest checkpoint that is marked as the best."""
@@ -212,7 +246,7 @@ class CheckpointStore:
             return
         used = {Path(name).name for manifest in manifests for name in manifest.files}
         for path in folder.iterdir():
-            if path.name not in used:
+            if path.name not in used and _SEGMENT.fullmatch(path.name):
                 path.unlink(missing_ok=True)
 
     def _write_failure(self, step: int, error: OSError) -> str:
@@ -220,7 +254,7 @@ class CheckpointStore:
         kept = f"the one of step {older[-1]} is still good" if older else "there is no older one"
         return (
             f"cannot write the checkpoint of step {step} to '{self._folder}': "
-            f"{error.strerror or error}; {kept}. Free some space and continue with --resume."
+            f"{error.strerror or error}; {kept}.{atomic.hint(error)} Then continue with --resume."
         )
 
 
@@ -232,7 +266,12 @@ def newest_step(folder: Path) -> int | None:
 def _steps(folder: Path) -> list[int]:
     if not folder.is_dir():
         return []
-    return sorted(int(path.name) for path in folder.iterdir() if path.name.isdecimal())
+    return sorted(int(path.name) for path in folder.iterdir() if _STEP.fullmatch(path.name))
+
+
+def _unfinished(folder: Path) -> list[Path]:
+    """Return the folders of checkpoints that were being written, and nobody else's."""
+    return [path for path in folder.glob(".*.tmp") if _UNFINISHED.fullmatch(path.name)]
 
 
 def save_parts(parts: Mapping[str, CheckpointPart], folder: Path) -> dict[str, FileFacts]:

@@ -15,17 +15,18 @@ from roboyard.evaluation.video import record_video
 from roboyard.policies.completing import complete_bundle
 from roboyard.policies.loading import load_policy
 from roboyard.storage import atomic
+from roboyard.storage.layout import RESULTS
+from roboyard.storage.lease import LeaseLostError
 from roboyard.storage.run_directory import RunDirectory
 from roboyard.training.bundles import add_final_evaluation, write_bundle
 from roboyard.training.parts.learner import POLICY_FILE
 from roboyard.training.result import TrainResult
+from roboyard.training.resume import goal_of
 from roboyard.training.session import Session
 
 _LOG = logging.getLogger(__name__)
 
 FINAL_EVALUATION = "final_evaluation.json"
-RESULTS = "results"
-"""Folder of what was published, one file for each last step; a run can be extended."""
 
 
 def conclude(session: Session) -> TrainResult:
@@ -47,6 +48,7 @@ def conclude(session: Session) -> TrainResult:
         reason=reason,
         last_checkpoint=session.crew.checkpoint.last_step,
         notes=session.notes,
+        goal=goal_of(config) if state == "finished" else "",
     )
     if evaluation is not None:
         _publish(session, evaluation)
@@ -125,6 +127,8 @@ def _record_best(session: Session) -> Path | None:
             seed=session.config.evaluation.seed + 1,
             size=(video.width, video.height),
         )
+    except LeaseLostError:
+        raise
     except RoboyardError as error:
         _LOG.warning("no final video: %s", error)
         return None
@@ -136,5 +140,7 @@ def _report(run: RunDirectory) -> None:
 
     try:
         write_report(run)
+    except LeaseLostError:
+        raise
     except RoboyardError as error:
         _LOG.warning("no report: %s", error)

@@ -16,14 +16,17 @@ from pathlib import Path
 from roboyard.config.schema import ExperimentConfig
 from roboyard.errors import ConfigError, StorageError
 from roboyard.storage import open_store
-from roboyard.storage.base import join_key
+from roboyard.storage.base import AlreadyExistsError, join_key
+from roboyard.storage.fenced import FencedStore
+from roboyard.storage.folder_lease import FolderGuard
+from roboyard.storage.guard import check_right, guarded
 from roboyard.storage.layout import is_private
-from roboyard.storage.lease import Lease
+from roboyard.storage.lease import Lease, LeaseLostError, ttl_from_environment
 from roboyard.storage.lease_record import LEASE_FILE
 from roboyard.storage.local import LocalStore
 from roboyard.storage.publish import publish_once
 from roboyard.storage.remote import RemoteRun
-from roboyard.storage.run_directory import RunDirectory
+from roboyard.storage.run_directory import RunDirectory, check_run_id, refuse_links
 
 _LOG = logging.getLogger(__name__)
 
@@ -57,6 +60,7 @@ class Custody:
         """Whether it is no failure when the last upload does not succeed in time."""
         self._lease = lease
         self._remote = remote
+        self._unpublished: dict[str, bytes] = {}
 
     @property
     def is_remote(self) -> bool:
@@ -79,27 +83,35 @@ class Custody:
         return self._remote.mirror.error if self._remote is not None else None
 
     def check(self) -> None:
-        """Make sure that nobody else drives the run.
+        """Make sure that nobody else drives the run; after a sleep, by renewing the lease.
 
         A store that is out of reach is no reason to stop: what is learnt goes to the folder, and
         nothing is sent before the lease has been renewed.
 
         Raises:
             LeaseLostError: Another process has taken over.
+            StorageError: The run's folder was removed.
         """
-        if self._lease.lost is not None:
-            raise self._lease.lost
+        check_right(self.run.path)
 
     def publish(self, key: str, content: bytes) -> None:
         """Write a result to the run's store, once and for all.
 
         The same content again is no error; of another one it is said that the first stands. A
-        store that is out of reach is told about: the run itself has ended well.
+        store that is out of reach is tried again at the end, when credentials may be new.
+
+        Raises:
+            LeaseLostError: Another process has taken over.
         """
+        self.check()
         try:
-            publish_once(open_store(self.uri), key, content)
-        except StorageError as error:
+            publish_once(FencedStore(open_store(self.uri), self._lease), key, content)
+        except AlreadyExistsError as error:
             _LOG.error("the result was not published: %s", error)
+        except StorageError as error:
+            self.check()  # a lease that ran out was perhaps taken over
+            _LOG.warning("the result is not published yet: %s", error)
+            self._unpublished[key] = content
 
     def push(self) -> None:
         """Have the files sent in the background; returns at once."""
@@ -110,16 +122,34 @@ class Custody:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, *rest: object) -> None:
-        """Send what is left and let others drive."""
-        if self._remote is None:
-            self._lease.release()
-            return
+        """Send what is left and let others drive; who lost the run sends nothing."""
+        lost = self._lease.lost is not None or issubclass(kind or Exception, LeaseLostError)
         try:
-            self._remote.close(0.0 if self._lease.lost else self.close_s)
+            if self._remote is not None and not lost:
+                self._remote.flush(self.close_s)
+            if not lost:
+                self._publish_rest()
         except StorageError as error:
             if kind is None and not self.may_miss:
                 raise
             _LOG.error("%s What is missing there is in '%s'.", error, self.run.path)
+        finally:
+            (self._remote or self._lease).release()
+
+    def _publish_rest(self) -> None:
+        """Publish what could not be published before.
+
+        Raises:
+            StorageError: It still cannot be.
+        """
+        for key, content in self._unpublished.items():
+            try:
+                publish_once(FencedStore(open_store(self.uri), self._lease), key, content)
+            except StorageError as error:
+                raise StorageError(
+                    f"the result was not published: {error} "
+                    f"'roboyard train {self.uri} --resume' publishes it."
+                ) from error
 
 
 @contextlib.contextmanager
@@ -137,6 +167,8 @@ def drive_new(config: ExperimentConfig, run_id: str | None) -> Iterator[Custody]
         with _drive_local(run) as custody:
             yield custody
         return
+    if run_id is not None:
+        check_run_id(run_id)
     run_id = run_id or datetime.datetime.now().strftime("%Y%m%d-%H%M%S")
     uri = join_key(config.store.rstrip("/"), config.name, run_id)
     if any(not is_private(info.key) for info in open_store(uri).list()):
@@ -161,7 +193,9 @@ def drive_existing(source: str | Path) -> Iterator[Custody]:
     """
     local = local_folder(str(source))
     if local is not None:
-        with _drive_local(RunDirectory.open(local)) as custody:
+        run = RunDirectory.open(local)
+        refuse_links(run.path)
+        with _drive_local(run) as custody:
             yield custody
         return
     uri = str(source).rstrip("/")
@@ -178,7 +212,7 @@ def local_folder(uri: str) -> Path | None:
         StorageError: The URI is wrong.
     """
     if "://" not in uri:
-        return Path(uri)
+        return Path(uri).expanduser()
     store = open_store(uri)
     return store.root if isinstance(store, LocalStore) else None
 
@@ -194,22 +228,31 @@ def no_run(uri: str) -> ConfigError:
 def work_folder(uri: str) -> Path:
     """Return the folder of this machine in which a run of a store is worked on."""
     base = os.environ.get(CACHE_VARIABLE)
-    root = Path(base) if base else Path.home() / ".cache" / "roboyard"
+    root = Path(base).expanduser() if base else Path.home() / ".cache" / "roboyard"
     return root.joinpath("runs", *uri.partition("://")[2].strip("/").split("/"))
 
 
 @contextlib.contextmanager
 def _drive_local(run: RunDirectory) -> Iterator[Custody]:
-    lease = Lease.acquire(LocalStore(run.path), LEASE_FILE, "roboyard train")
+    lease = Lease.acquire(
+        LocalStore(run.path), LEASE_FILE, "roboyard train", ttl_from_environment()
+    )
     lease.keep_alive()
-    with Custody(run, lease) as custody:
+    with guarded(run.path, FolderGuard(run.path, lease)), Custody(run, lease) as custody:
         yield custody
 
 
 @contextlib.contextmanager
 def _drive_remote(uri: str, folder: Path) -> Iterator[Custody]:
-    remote = RemoteRun.open(open_store(uri), folder, owner="roboyard train")
+    refuse_links(folder)
+    remote = RemoteRun.open(
+        open_store(uri), folder, owner="roboyard train", ttl_s=ttl_from_environment()
+    )
     for problem in remote.pulled.problems:
         _LOG.warning("not fetched: %s", problem)
-    with Custody(RunDirectory(folder), remote.lease, remote, uri) as custody:
+    guard = FolderGuard(folder, remote.folder_lease, remote.lease)
+    with (
+        guarded(folder, guard),
+        Custody(RunDirectory(folder), remote.lease, remote, uri) as custody,
+    ):
         yield custody

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
 
+from roboyard import json_text
 from roboyard.errors import CheckpointError
 from roboyard.storage import atomic
 from roboyard.training.provenance import git_revision, host_facts, library_versions
@@ -21,6 +23,9 @@ MANIFEST = "MANIFEST.json"
 
 SEGMENTS = "segments"
 """Folder beside the checkpoints that holds files which several of them need."""
+
+
+_OWN_NAME = re.compile(rf"(\.\./{SEGMENTS}/)?[^/\\\0]*[^/\\\0.][^/\\\0]*")
 
 
 class FileFacts(NamedTuple):
@@ -84,7 +89,7 @@ def read_manifest(folder: Path) -> Manifest:
     """
     path = folder / MANIFEST
     try:
-        raw: dict[str, Any] = json.loads(path.read_text())
+        raw: dict[str, Any] = json_text.loads(path.read_text())
         version = raw["format_version"]
     except FileNotFoundError as error:
         raise DamagedError(f"{MANIFEST} is missing") from error
@@ -98,6 +103,9 @@ def read_manifest(folder: Path) -> Manifest:
         )
     try:
         files = {name: FileFacts(**facts) for name, facts in raw.pop("files").items()}
+        foreign = next((name for name in files if not _OWN_NAME.fullmatch(name)), None)
+        if foreign is not None:
+            raise DamagedError(f"{MANIFEST} names '{foreign}', which is no file of a checkpoint")
         return Manifest(files=files, **raw)
     except (TypeError, KeyError, AttributeError) as error:
         raise DamagedError(f"{MANIFEST} is not of the expected form ({error})") from error

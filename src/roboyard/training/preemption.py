@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import datetime
-import json
 import logging
 import os
 import threading
@@ -20,6 +19,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Protocol, Self
 
+from roboyard import json_text
 from roboyard.config.schema import PreemptionConfig
 
 _LOG = logging.getLogger(__name__)
@@ -114,7 +114,7 @@ class MetadataSource:
             header = {"X-aws-ec2-metadata-token": self._token}
             try:
                 text = self._ask("GET", f"/latest/meta-data/{path}", header)
-                value = json.loads(text)
+                value = json_text.loads(text)
                 return value if isinstance(value, dict) else None
             except urllib.error.HTTPError as error:
                 if error.code == 404:

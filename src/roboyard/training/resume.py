@@ -7,12 +7,18 @@ import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
+from roboyard.config.files import EXTENDS, SUFFIXES, read_text
 from roboyard.config.load import load, to_dict
 from roboyard.config.schema import ExperimentConfig
-from roboyard.errors import ConfigError
+from roboyard.config.tree import Node
+from roboyard.config.trust import findings, refuse
+from roboyard.config.validation import checked
+from roboyard.config.yaml_text import parse
+from roboyard.errors import ConfigError, StorageError
 from roboyard.storage import open_store
 from roboyard.storage.base import NotFoundError, join_key
 from roboyard.storage.run_directory import RunDirectory
+from roboyard.storage.seal import is_sealed
 from roboyard.training.custody import CONFIG_FILE, local_folder, no_run
 from roboyard.training.device import with_backend
 
@@ -31,6 +37,8 @@ CHANGEABLE = (
     "video",
 )
 """Keys that a continued run may change: none of them alters what is learnt up to a step."""
+_FILES = ("task", "robot")
+"""Keys whose value may be the name of a YAML file."""
 ROUNDING = ("train.device", "train.threads")
 """Keys that it may change, too, because another machine may want it, but not bit for bit."""
 
@@ -59,16 +67,25 @@ def newest_run(config: ExperimentConfig) -> str:
     return join_key(store.uri, max(found)[1].removesuffix(f"/{CONFIG_FILE}"))
 
 
-def config_of(source: str, overrides: Sequence[str] = ()) -> ExperimentConfig:
+def config_of(
+    source: str, overrides: Sequence[str] = (), *, trust_code: bool = False
+) -> ExperimentConfig:
     """Return the config of a run, which may be a folder or a URI.
 
+    Args:
+        source: The run.
+        overrides: As for ``config.load.load``.
+        trust_code: Whether it may name code, files and environment variables; a run that this
+            user started or continued on this machine always may.
+
     Raises:
+        UntrustedError: It names what it may not.
         ConfigError: There is no run, or its ``config.yaml`` or an override is wrong.
         StorageError: The store cannot be read.
     """
     local = local_folder(source)
     if local is not None:
-        return load(RunDirectory.open(local).config_file, overrides)
+        return _admitted(RunDirectory.open(local).config_file, source, overrides, trust_code)
     uri = source.rstrip("/")
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, CONFIG_FILE)
@@ -76,7 +93,38 @@ def config_of(source: str, overrides: Sequence[str] = ()) -> ExperimentConfig:
             open_store(uri).download(CONFIG_FILE, path)
         except NotFoundError as error:
             raise no_run(uri) from error
-        return load(path, overrides)
+        return _admitted(path, uri, overrides, trust_code)
+
+
+def _admitted(file: Path, source: str, overrides: Sequence[str], trusted: bool) -> ExperimentConfig:
+    """Return a run's config; that of a stranger is looked at before any of it is looked up."""
+    text = read_text(file)
+    if not (trusted or is_sealed(text)):
+        refuse(source, findings(checked(ExperimentConfig, parse(text, str(file), fill_in=False))))
+    _check_complete(text, file)
+    return load(file, overrides)
+
+
+def _check_complete(text: str, file: Path) -> None:
+    """Refuse a run's config that has other files read: a run writes its own in full.
+
+    Raises:
+        ConfigError: It does.
+    """
+    for key, node in _entries(parse(text, str(file), fill_in=False)):
+        names_a_file = isinstance(node.value, str) and node.value.endswith(SUFFIXES)
+        if key == EXTENDS or (key in _FILES and names_a_file):
+            raise ConfigError(
+                f"{node.place}{key}: the config of a run names another file, {node.plain()!r}. "
+                "Write out what that holds, as 'roboyard config show' does."
+            )
+
+
+def _entries(node: Node) -> Iterator[tuple[str, Node]]:
+    items = node.value.items() if isinstance(node.value, dict) else ()
+    for key, item in items:
+        yield key, item
+        yield from _entries(item)
 
 
 def load_run_config(run: RunDirectory) -> ExperimentConfig:
@@ -85,6 +133,7 @@ def load_run_config(run: RunDirectory) -> ExperimentConfig:
     Raises:
         ConfigError: Its ``config.yaml`` is damaged.
     """
+    _check_complete(read_text(run.config_file), run.config_file)
     return load(run.config_file)
 
 
@@ -139,11 +188,20 @@ def keeping_backend(run: RunDirectory, config: ExperimentConfig) -> ExperimentCo
 
 def has_ended(run: RunDirectory, started_with: ExperimentConfig, config: ExperimentConfig) -> bool:
     """Return whether a run came to its end, and this config asks for no more of it."""
-    asks_for_more = (started_with.train.total_steps, started_with.early_stop) != (
-        config.train.total_steps,
-        config.early_stop,
-    )
-    return run.read_status().state == "finished" and not asks_for_more
+    try:
+        status = run.read_status()
+    except StorageError as error:
+        _LOG.warning("%s The run goes on from its newest checkpoint.", error)
+        return False
+    # The config may have been replaced by a process that was killed before it went on.
+    reached = status.goal or goal_of(started_with)
+    return status.state == "finished" and reached == goal_of(config)
+
+
+def goal_of(config: ExperimentConfig) -> str:
+    """Return what decides when a run has ended, as one line of text."""
+    steps, early_stop = config.train.total_steps, config.early_stop
+    return f"{steps} steps; early stop {early_stop.model_dump_json()}"
 
 
 def _flat(value: Mapping[str, object], prefix: str = "") -> Iterator[tuple[str, object]]:

@@ -19,6 +19,7 @@ from typing import NamedTuple, Self
 from roboyard.errors import ConfigError, RoboyardError, TrainingError
 from roboyard.storage import open_store
 from roboyard.storage.base import NotFoundError
+from roboyard.storage.lease import EXIT_LOST
 from roboyard.storage.runs import RunSummary, find_run
 from roboyard.training.heartbeat import (
     STACKS_SUFFIX,
@@ -209,7 +210,7 @@ class Supervisor:
         return Attempt(child.process.wait(), child.step, hung=True, stacks=stacks)
 
     def _is_the_end(self, attempt: Attempt, status: RunSummary | None) -> bool:
-        if attempt.code == 0 or self._stopped_by is not None:
+        if attempt.code in (0, EXIT_LOST) or self._stopped_by is not None:
             return True
         if attempt.code == _USERS_MISTAKE:
             raise ConfigError("the run was not started again: its command is wrong, see above.")

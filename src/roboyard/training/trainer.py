@@ -13,8 +13,10 @@ from roboyard.config.load import to_yaml
 from roboyard.config.schema import ExperimentConfig
 from roboyard.errors import ConfigError, RoboyardError, StorageError, TrainingError
 from roboyard.storage import atomic
+from roboyard.storage.guard import check_right
 from roboyard.storage.lease import LeaseLostError
-from roboyard.storage.run_directory import RunDirectory
+from roboyard.storage.run_directory import RunDirectory, check_run_id
+from roboyard.storage.seal import sealed
 from roboyard.training import diagnosis
 from roboyard.training.callbacks import ProgressCallback, StopRequest
 from roboyard.training.callbacks.base import Boundary, RunCallback, StopTraining
@@ -65,7 +67,12 @@ class Trainer:
             callbacks: Callbacks besides those that the config asks for.
             progress: Show a progress bar, or lines where there is no terminal.
             profile: Measure where the time goes and write it to ``profile.json``.
+
+        Raises:
+            ConfigError: ``run_id`` cannot be a folder's name.
         """
+        if run_id is not None:
+            check_run_id(run_id)
         self._config = config
         self._run_id = run_id
         self._resume_from = resume_from
@@ -155,7 +162,7 @@ class Trainer:
         elif self._resume_from is not None:
             _LOG.warning("'%s' has no checkpoint yet; starting over.", run.path)
             session.start_over()
-        atomic.write_text(run.config_file, to_yaml(session.config))
+        atomic.write_text(run.config_file, sealed(to_yaml(session.config)))
         record_segment(run, start)
         run.write_status(
             "running",
@@ -232,6 +239,7 @@ def _failure_recorded(run: RunDirectory) -> Iterator[None]:
         _LOG.error("stopped: %s", error, extra=_ENDS)  # the status is the new driver's to write
         raise
     except BaseException as error:
+        _raise_if_lost(run, error)
         reason = str(error) if isinstance(error, RoboyardError) else repr(error)
         state, text = ("interrupted", "stopped at once") if _is_stop(error) else ("failed", reason)
         _LOG.error("%s: %s", state, text, extra=_ENDS)
@@ -245,6 +253,17 @@ def _failure_recorded(run: RunDirectory) -> Iterator[None]:
                 notes=old.notes,
             )
         raise
+
+
+def _raise_if_lost(run: RunDirectory, error: BaseException) -> None:
+    """Give the loss of the run as the reason where that is what made something else fail."""
+    try:
+        check_right(run.path)
+    except LeaseLostError as lost:
+        _LOG.error("stopped: %s", lost, extra=_ENDS)
+        raise lost from error
+    except StorageError:
+        pass  # the folder is gone; what failed says so
 
 
 def _is_stop(error: BaseException) -> bool:

@@ -21,7 +21,9 @@ from roboyard.testing.agent_configs import small_agent
 from roboyard.testing.fake_envs import FakeEnv
 compiled = []
 jax.monitoring.register_event_listener(lambda event, **_: compiled.append(event))
-agent = build_agent(small_agent("TD3", backend="jax"), DummyVecEnv([FakeEnv]), seed=0)
+venv = DummyVecEnv([FakeEnv])
+venv.seed(0)
+agent = build_agent(small_agent("TD3", backend="jax"), venv, seed=0)
 agent.set_logger(Logger(None, []))
 agent.learn(12)
 agent.get_parameters()

@@ -34,6 +34,7 @@ def constant_noise(monkeypatch):
         "torch.distributions.normal._standard_normal",
         lambda shape, dtype, device: torch.full(shape, NOISE, dtype=dtype),
     )
+    monkeypatch.setattr("torch.randn_like", lambda of: torch.full_like(of, NOISE))
     monkeypatch.setattr("jax.random.normal", lambda key, shape: jnp.full(shape, NOISE))
 
 

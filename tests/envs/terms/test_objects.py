@@ -15,7 +15,6 @@ from roboyard.envs.terms import EVENTS, OBSERVATIONS, REWARDS, TERMINATIONS, Ter
 from roboyard.envs.terms.binding import BoundTerm, bind
 from roboyard.errors import RobotDescriptionError
 from roboyard.robots import RobotState
-from roboyard.sim.properties import link_properties
 
 HALF = math.sqrt(0.5)
 LINKS = ["panda_leftfinger", "panda_rightfinger"]
@@ -153,16 +152,16 @@ def test_a_reset_object_lies_where_it_was_drawn(env: TaskEnv) -> None:
 
 def test_a_heavier_cube_has_more_inertia_and_the_next_reset_undoes_it(env: TaskEnv) -> None:
     cube = env.scene.things["cube"].body
-    before = link_properties(env.world, cube, -1)
+    before = env.world.link_properties(cube, -1)
     # A cube of 1 kg and edges of 4 cm: m a^2 / 6.
     assert before.inertia == pytest.approx([1.0 * 0.04**2 / 6] * 3)
     happen = term(env, EVENTS, "randomize_object", name="cube", mass=2.0, friction=0.3).call
     assert happen(env._context()) == {"mass": 2.0, "friction": 0.3}
-    after = link_properties(env.world, cube, -1)
+    after = env.world.link_properties(cube, -1)
     assert (after.mass, after.lateral_friction) == (2.0, 0.3)
     assert after.inertia == pytest.approx([2 * entry for entry in before.inertia])
     env.reset()
-    assert link_properties(env.world, cube, -1) == before
+    assert env.world.link_properties(cube, -1) == before
 
 
 def test_a_table_has_no_mass_to_vary(env: TaskEnv) -> None:

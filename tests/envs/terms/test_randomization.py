@@ -15,8 +15,7 @@ from roboyard.envs.terms.binding import bind
 from roboyard.envs.terms.randomization import robot_mass
 from roboyard.errors import ConfigError, RobotDescriptionError, SimulationError
 from roboyard.robots.robot import BASE
-from roboyard.sim.properties import LinkProperties, link_properties
-from roboyard.sim.sampling import link_sampler
+from roboyard.sim import LinkProperties
 
 LINKS = 21  # of the A1, without its base
 TRUNK_MASS = 4.713
@@ -47,12 +46,12 @@ def happen(env: TaskEnv, term: str, **params: Any) -> Any:
 
 
 def properties(env: TaskEnv, link: int = BASE) -> LinkProperties:
-    return link_properties(env.world, env.robot.body, link)
+    return env.world.link_properties(env.robot.body, link)
 
 
 def everything(env: TaskEnv) -> list[Any]:
     links = [properties(env, link) for link in range(-1, LINKS)]
-    ground = link_properties(env.world, env.scene.grounds[0], BASE)
+    ground = env.world.link_properties(env.scene.grounds[0], BASE)
     numbers = [actuator.get_state() for actuator in env.robot.actuators]
     plain = [{name: values.tolist() for name, values in row.items()} for row in numbers]
     return [links, ground, plain, env.state.encoder_offsets.tolist()]
@@ -76,7 +75,7 @@ def test_a_mass_can_be_added_or_set(how: str, mass: float, env: TaskEnv) -> None
 
 def center_of_mass(env: TaskEnv) -> np.ndarray:
     """Return the centre of mass of base and links [m], and check nothing else."""
-    rows = link_sampler(env.world, env.robot.body, range(LINKS))()
+    rows = env.world.link_reader(env.robot.body, range(LINKS))()
     places = [env.world.base(env.robot.body).position, *(row[0] for row in rows)]
     masses = [properties(env, link).mass for link in range(-1, LINKS)]
     return np.average(np.array(places), axis=0, weights=masses)
@@ -164,7 +163,7 @@ def test_values_are_drawn_for_each_link_or_shared(env: TaskEnv) -> None:
 def test_the_ground_takes_friction_and_limited_restitution(env: TaskEnv) -> None:
     drawn = happen(env, "randomize_ground", friction=0.3, restitution=7)
     assert drawn == {"friction": 0.3, "restitution": 1.0}
-    ground = link_properties(env.world, env.scene.grounds[0], BASE)
+    ground = env.world.link_properties(env.scene.grounds[0], BASE)
     assert (ground.lateral_friction, ground.restitution) == (0.3, 1.0)
 
 

@@ -79,6 +79,9 @@ def enable() -> None:
     atexit.register(_close)
     update = jax.config.update
     update("jax_compilation_cache_dir", str(cache.folder))  # type: ignore[no-untyped-call]
+    # XLA's caches for GPUs stand inside the folder, and their path is part of every program's key,
+    # on CPUs too (jax 0.10.2): what one process compiled no other folder's process would find.
+    update("jax_persistent_cache_enable_xla_caches", "none")  # type: ignore[no-untyped-call]
     # By default what was compiled in less than a second is thrown away.
     update("jax_persistent_cache_min_compile_time_secs", 0.0)  # type: ignore[no-untyped-call]
 

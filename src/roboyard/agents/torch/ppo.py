@@ -46,7 +46,7 @@ class Rollout(NamedTuple):
         return Rollout(chosen, *(part[rows] for part in self[1:]))
 
 
-class Ranges(NamedTuple):
+class ClipRanges(NamedTuple):
     """How far an update may go, as tensors, so that a schedule needs no new graph."""
 
     lowest: Tensor
@@ -160,12 +160,12 @@ class PPO(OwnThreads, OverlappedRollouts, stable_baselines3.PPO):
         limit = self.target_kl
         return limit is not None and bool(numbers[KL] > 1.5 * limit)
 
-    def _ranges(self) -> Ranges:
+    def _ranges(self) -> ClipRanges:
         progress = self._current_progress_remaining
         clip = self.clip_range(progress)  # type: ignore[operator]
         values = self.clip_range_vf
         limits = (1 - clip, 1 + clip, clip, values(progress) if callable(values) else 0.0)
-        return Ranges(*(torch.tensor(limit, device=self.device) for limit in limits))
+        return ClipRanges(*(torch.tensor(limit, device=self.device) for limit in limits))
 
     def _tensors(self) -> Rollout:
         """Return the rollout as the buffer would hand it out, unshuffled."""

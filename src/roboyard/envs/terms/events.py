@@ -16,8 +16,7 @@ from roboyard.errors import ConfigError, RobotDescriptionError
 from roboyard.robots import Robot
 from roboyard.robots.robot import BASE
 from roboyard.sim import BaseState
-from roboyard.sim.properties import link_properties
-from roboyard.sim.sampling import multiplied, quaternion
+from roboyard.sim.rotations import multiplied, quaternion
 
 Share = Annotated[float, Field(ge=0.0, le=1.0)]
 
@@ -203,7 +202,7 @@ def _check_floating(robot: Robot) -> None:
     Raises:
         RobotDescriptionError: It is one.
     """
-    if robot.spec.fixed_base or not link_properties(robot.world, robot.body, BASE).mass:
+    if robot.spec.fixed_base or not robot.world.link_properties(robot.body, BASE).mass:
         raise RobotDescriptionError(
             f"robot '{robot.name}' has a fixed base, which cannot be moved or pushed; this event "
             "is for floating ones."

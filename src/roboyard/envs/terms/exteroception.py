@@ -1,7 +1,7 @@
 """Observation terms of the surroundings: heights, rays, cameras.
 
-Rays and cameras are the terms that ask the engine themselves: what they see cannot be read once
-for all terms.
+Rays and cameras look through the record, each for itself: what they see cannot be read once for
+all terms.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from roboyard.envs.terms.selections import Link
 from roboyard.errors import ConfigError
 from roboyard.robots import RobotState
 from roboyard.robots.reading import BASE_POSE
-from roboyard.sim.views import View, picture
+from roboyard.sim import View
 
 Floats = NDArray[np.float64]
 MAX_RAYS = 4096
@@ -105,7 +105,7 @@ class Rays(Term):
         _check_size(count, MAX_RAYS, "rays", "fewer")
         if start >= reach:
             raise ConfigError(f"rays start at {start} m, beyond their reach of {reach} m.")
-        self._world = setup.robot.world
+        del setup  # Unused.
         middle = (np.arange(count) + 0.5) / count - 0.5
         self._angles: Floats = middle * angle
         self._start, self._reach, self._height = start, reach, height
@@ -116,7 +116,7 @@ class Rays(Term):
         outward = np.stack([np.cos(angles), np.sin(angles), np.zeros_like(angles)], axis=1)
         origin = np.array(state.base_position) + np.array([0.0, 0.0, self._height])
         starts, ends = origin + self._start * outward, origin + self._reach * outward
-        fractions = self._world.cast_rays(starts, ends).fractions
+        fractions = state.cast_rays(starts, ends)
         return self._start + fractions * (self._reach - self._start)
 
 
@@ -156,21 +156,19 @@ class CameraTerm(Term):
         """
         height, width = size
         _check_size(height * width, MAX_PIXELS, "pixels", "a smaller size")
-        self._robot, self._kind, self._link = setup.robot, kind, link
+        del setup  # Unused.
+        self._kind, self._link = kind, link
         self._view = View(position, target, width, height, field_of_view)
 
     def __call__(self, state: RobotState) -> NDArray[Any]:
         """Return a new picture."""
-        del state  # Unused.
-        robot = self._robot
-        carrier = None if self._link is None else (robot.body, self._link)
-        seen = picture(robot.world, self._view, carrier)
+        seen = state.take_picture(self._view, self._link)
         if self._kind == "rgb":
             return seen.rgb
         if self._kind == "depth":
             return seen.depth[:, :, None].astype(np.float32)
         others = seen.segmentation >= 0
-        is_robot = seen.segmentation == robot.body
+        is_robot = seen.segmentation == state.robot.body
         classes: NDArray[np.uint8] = others.astype(np.uint8) + is_robot.astype(np.uint8)
         return classes[:, :, None]
 

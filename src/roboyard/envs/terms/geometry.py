@@ -6,6 +6,7 @@ import math
 
 from roboyard.robots import RobotState
 from roboyard.robots.robot import BASE
+from roboyard.sim.rows import CENTER, VELOCITY
 from roboyard.sim.settings import Quaternion, Vector
 
 
@@ -58,9 +59,9 @@ def wrapped(angle: float) -> float:
 
 def link_position(state: RobotState, link: int) -> Vector:
     """Return the centre of mass of a link [m]; -1 is the base."""
-    return state.base_position if link == BASE else state.link_rows[link][0]
+    return state.base_position if link == BASE else state.link_rows[link][CENTER]
 
 
 def link_velocity(state: RobotState, link: int) -> Vector:
     """Return the velocity of a link's centre of mass [m/s]; -1 is the base."""
-    return state.base_velocity if link == BASE else state.link_rows[link][6]
+    return state.base_velocity if link == BASE else state.link_rows[link][VELOCITY]

@@ -26,8 +26,7 @@ from roboyard.robots.reading import (
     OBJECTS,
 )
 from roboyard.sim import BaseState, Dynamics
-from roboyard.sim.properties import link_properties
-from roboyard.sim.sampling import euler_angles, multiplied, quaternion
+from roboyard.sim.rotations import euler_angles, multiplied, quaternion
 from roboyard.sim.settings import Quaternion, Vector
 
 _STILL: Vector = (0.0, 0.0, 0.0)
@@ -159,7 +158,7 @@ def randomize_object(
         RobotDescriptionError: It has no mass to vary.
     """
     thing, world, generator = context.things[name], context.robot.world, context.generator
-    present = link_properties(world, thing.body, thing.link)
+    present = world.link_properties(thing.body, thing.link)
     factor = draw_one(mass, generator)
     if not present.mass * factor > 0 and mass != 1.0:
         raise RobotDescriptionError(

@@ -14,6 +14,7 @@ from roboyard.envs.terms.registry import Term, TermSetup, observation
 from roboyard.envs.terms.selections import ALL, FEET, Joint, Joints, Link, Links, Object
 from roboyard.robots import RobotState
 from roboyard.robots.reading import BASE_POSE, GROUND_CONTACTS, JOINTS, LINKS, OBJECTS
+from roboyard.sim.rows import CENTER
 from roboyard.sim.settings import Vector
 
 Floats = NDArray[np.float64]
@@ -135,5 +136,5 @@ def link_from_object(
     state: RobotState, name: Object, link: Link, axes: Axes = "xyz"
 ) -> list[float]:
     """Return a link's position minus an object's, along some axes [m]."""
-    there, here = state.objects[name], state.link_rows[link][0]
+    there, here = state.objects[name], state.link_rows[link][CENTER]
     return [here["xyz".index(axis)] - there["xyz".index(axis)] for axis in axes]

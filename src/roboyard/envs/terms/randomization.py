@@ -24,8 +24,7 @@ from roboyard.robots import Robot
 from roboyard.robots.actuators import Actuator
 from roboyard.robots.robot import BASE
 from roboyard.sim import Dynamics
-from roboyard.sim.properties import link_properties
-from roboyard.sim.sampling import link_sampler
+from roboyard.sim.rows import CENTER
 
 Floats = NDArray[np.float64]
 Drawings = dict[str, Any]
@@ -57,7 +56,7 @@ def randomize_mass(
     masses = []
     values = _values(context, value, len(links), shared)
     for link, number in zip(links, values, strict=True):
-        present = link_properties(robot.world, robot.body, link)
+        present = robot.world.link_properties(robot.body, link)
         if not present.mass:
             masses.append(0.0)
             continue
@@ -99,8 +98,8 @@ def randomize_center_of_mass(
     """
     robot = context.robot
     shift = np.array([draw_one(axis, context.generator) for axis in (x, y, z)])
-    moved = [link for link in links if link_properties(robot.world, robot.body, link).mass]
-    present = [link_properties(robot.world, robot.body, link) for link in moved]
+    moved = [link for link in links if robot.world.link_properties(robot.body, link).mass]
+    present = [robot.world.link_properties(robot.body, link) for link in moved]
     masses = np.array([row.mass for row in present])
     places = _from_base(robot, moved)
     total = robot_mass(robot)
@@ -127,7 +126,7 @@ def payload(context: EventContext, mass: Distribution, link: Link = BASE_LINK) -
     """Add a mass [kg] at the centre of mass of a link; its inertia stays as it is."""
     robot = context.robot
     drawn = draw_one(mass, context.generator)
-    present = link_properties(robot.world, robot.body, link)
+    present = robot.world.link_properties(robot.body, link)
     if not present.mass:
         raise RobotDescriptionError(
             f"link '{robot.link_name(link)}' of robot '{robot.name}' has no mass of its own, or is "
@@ -176,7 +175,7 @@ def randomize_ground(
         drawn["restitution"] = min(max(draw_one(restitution, context.generator), 0.0), 1.0)
     changed = Dynamics(lateral_friction=drawn.get("friction"), restitution=drawn.get("restitution"))
     for ground in context.grounds:
-        context.robot.world.set_dynamics(ground, -1, changed)
+        context.robot.world.set_dynamics(ground, BASE, changed)
     return drawn
 
 
@@ -275,14 +274,14 @@ def randomize_gravity(
 def robot_mass(robot: Robot) -> float:
     """Return the mass of a robot's base and links [kg]."""
     links = range(BASE, len(robot.link_names))
-    return sum(link_properties(robot.world, robot.body, link).mass for link in links)
+    return sum(robot.world.link_properties(robot.body, link).mass for link in links)
 
 
 def _from_base(robot: Robot, links: Sequence[int]) -> Floats:
     """Return links' centres of mass as seen from the base [m], shape (links, 3)."""
     base = robot.world.base(robot.body)
-    rows = link_sampler(robot.world, robot.body, range(len(robot.link_names)))()
-    places = [base.position if link == BASE else rows[link][0] for link in links]
+    rows = robot.world.link_reader(robot.body, range(len(robot.link_names)))()
+    places = [base.position if link == BASE else rows[link][CENTER] for link in links]
     bx, by, bz = base.position
     return np.array([seen_from((x - bx, y - by, z - bz), base.orientation) for x, y, z in places])
 

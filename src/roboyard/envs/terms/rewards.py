@@ -13,6 +13,7 @@ from roboyard.envs.terms.registry import TermSetup, reward
 from roboyard.envs.terms.selections import ACTUATED, ALL, NONE, Joint, Joints, Link, Links, Object
 from roboyard.robots import RobotState
 from roboyard.robots.reading import BASE_POSE, GROUND_CONTACTS, JOINTS, LINKS, OBJECTS
+from roboyard.sim.rows import CENTER
 
 
 @reward()
@@ -102,7 +103,7 @@ class Approach:
 
     def reset(self, state: RobotState) -> None:
         """Measure the first distance."""
-        self._distance = math.dist(state.link_rows[self._link][0], state.objects[self._name])
+        self._distance = math.dist(state.link_rows[self._link][CENTER], state.objects[self._name])
 
     def __call__(self, state: RobotState) -> float:
         """Return how much nearer the link came [m]."""

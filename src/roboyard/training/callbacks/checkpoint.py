@@ -5,18 +5,21 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Mapping
-from functools import partial
+from pathlib import Path
 from typing import Any
 
 from pydantic import JsonValue
 
 from roboyard.errors import StorageError
+from roboyard.storage.layout import RECORDS
+from roboyard.storage.lease import LeaseLostError
 from roboyard.storage.run_directory import RunDirectory
-from roboyard.tracking import MetricWriter
+from roboyard.tracking import MetricWriter, RecordFile
 from roboyard.training.callbacks.base import Boundary, RunCallback, StopRequest
 from roboyard.training.checkpoint import CheckpointStore, Marks, save_parts
 from roboyard.training.interval import Schedule
-from roboyard.training.parts.base import CheckpointPart
+from roboyard.training.manifest import FileFacts
+from roboyard.training.parts.base import CheckpointPart, write_json
 
 _LOG = logging.getLogger(__name__)
 
@@ -92,13 +95,24 @@ class CheckpointCallback(RunCallback):
     def _is_best(self, boundary: Boundary) -> bool:
         return self._best_step() == boundary.step
 
+    def _fill(self, folder: Path) -> dict[str, FileFacts]:
+        shared = save_parts(self.parts, folder)
+        run = self._store.folder.parent
+        facts = {
+            record.path.relative_to(run).as_posix(): record.fingerprint()
+            for record in self._records
+            if isinstance(record, RecordFile)
+        }
+        write_json(folder / RECORDS, facts)
+        return shared
+
     def _save(self, boundary: Boundary) -> None:
         start = time.perf_counter()
         for record in self._records:
             record.flush()
         self._store.write(
             boundary.step,
-            partial(save_parts, self.parts),
+            self._fill,
             Marks(boundary.final, self.exact, self._is_best(boundary)),
         )
         self.last_step = boundary.step
@@ -134,5 +148,7 @@ class StatusCallback(RunCallback):
             self._run.write_status(
                 "running", boundary.step, last_checkpoint=newest, notes=self.notes
             )
+        except LeaseLostError:
+            raise
         except StorageError as error:  # the next checkpoint decides whether the disk is full
             _LOG.warning("%s", error)

@@ -20,7 +20,7 @@ LATE_INTERVALS = 3
 
 
 class TenureCallback(RunCallback):
-    """Stops the run before it writes a checkpoint when another process drives it."""
+    """Stops the run before it writes anything at a boundary when another process drives it."""
 
     def __init__(self, custody: Custody) -> None:
         """Ask ``custody``."""

@@ -137,7 +137,7 @@ class _Lines:
             scores,
         )
         self._console.print(
-            ", ".join(part for part in parts if part), highlight=False, soft_wrap=True
+            ", ".join(part for part in parts if part), highlight=False, markup=False, soft_wrap=True
         )
 
     def close(self) -> None:

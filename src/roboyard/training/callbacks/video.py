@@ -10,6 +10,7 @@ from typing import Any
 from pydantic import JsonValue
 
 from roboyard.errors import RoboyardError
+from roboyard.storage.lease import LeaseLostError
 from roboyard.training.callbacks.base import Boundary, Every, RunCallback
 from roboyard.training.live_policy import LivePolicy
 from roboyard.training.seeding import preserved_generators
@@ -43,6 +44,8 @@ class VideoCallback(RunCallback):
         try:
             with preserved_generators():
                 self._record(LivePolicy(self.model), path)
+        except LeaseLostError:
+            raise
         except RoboyardError as error:
             _LOG.warning("no video at step %d: %s", boundary.step, error)
 

@@ -17,6 +17,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from roboyard.storage import atomic
+from roboyard.storage.guard import check_right
 from roboyard.training.manifest import SEGMENTS, FileFacts
 from roboyard.training.parts.base import AnyArray, read_arrays, read_json, write_arrays, write_json
 
@@ -76,7 +77,8 @@ class RingLog:
             The files that the checkpoint needs besides its own.
         """
         ranges = {"*": self._new_rows(position, total, filled), **self._changed_rows()}
-        if self._position is None or len(self._segments) >= MAX_SEGMENTS:
+        full = len(self._segments) >= MAX_SEGMENTS
+        if self._position is None or full or self._is_incomplete(folder.parent / SEGMENTS):
             self._segments = []
             ranges = {"*": [(0, filled)], **{name: [(0, self._size)] for name in self._shadows}}
         if any(ranges.values()):
@@ -104,6 +106,10 @@ class RingLog:
         for name, array in self._columns.tracked.items():
             self._shadows[name][...] = array
 
+    def _is_incomplete(self, folder: Path) -> bool:
+        """Return whether a segment is no longer there, which somebody must have removed."""
+        return not all((folder / segment.name).is_file() for segment in self._segments)
+
     def _new_rows(self, position: int, total: int, filled: int) -> Ranges:
         if self._position is None:
             return [(0, filled)]
@@ -126,6 +132,7 @@ class RingLog:
         return changed
 
     def _write(self, folder: Path, total: int, ranges: dict[str, Ranges]) -> Segment:
+        check_right(folder)
         folder.mkdir(exist_ok=True)
         path = folder / f"{total:012d}-{secrets.token_hex(4)}.npz"
         arrays: dict[str, AnyArray] = {}

@@ -1,0 +1,57 @@
+"""From a robot spec to a body in a world, by way of the robot model."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from roboyard.config.robots import RobotSpec
+from roboyard.robots.normalization import Normalization, normalize
+from roboyard.robots.readers.files import read_robot
+from roboyard.sim import Placement, RobotDescription, World, data_path
+from roboyard.sim.mechanics import quaternion_from_rotation
+from roboyard.sim.model import RobotModel
+from roboyard.sim.rotations import quaternion
+
+
+def load_model(world: World, spec: RobotSpec, file: Path) -> int:
+    """Load the robot of a spec and return its body's number.
+
+    Raises:
+        RobotDescriptionError: The file is wrong; the message names the place.
+    """
+    model = simulated_model(spec, file, world.max_links)
+    described = RobotDescription(
+        file, spec.fixed_base, spec.scale, self_collision=spec.self_collision, model=model
+    )
+    return world.load_robot(described, placement_of(spec, model))[0]
+
+
+def simulated_model(spec: RobotSpec, file: Path, max_links: int | None = None) -> RobotModel:
+    """Return the model of the robot that a spec describes, as it is simulated.
+
+    Args:
+        spec: The robot.
+        file: Its description.
+        max_links: Most links that the engine takes.
+
+    Raises:
+        RobotDescriptionError: The file is wrong; the message names the place.
+    """
+    read = read_robot(file, spec.packages, spec.body, (data_path(),))
+    kept = (*spec.feet, *([spec.base_link] if spec.base_link else []))
+    options = Normalization(
+        inertia="refuse" if spec.inertia == "refuse" else "mend",
+        masses=spec.inertia if spec.inertia in ("shapes", "computed") else "file",
+        merge_fixed=spec.merge_fixed,
+        keep=frozenset(kept),
+        max_links=max_links,
+    )
+    return normalize(read, options)
+
+
+def placement_of(spec: RobotSpec, model: RobotModel) -> Placement:
+    """Return where the base is put: where the spec says, else where the file says."""
+    x, y, z = model.pose.position.tolist()
+    w, i, j, k = quaternion_from_rotation(model.pose.rotation).tolist()
+    turned = (i, j, k, w) if spec.rotation is None else quaternion(spec.rotation)
+    return Placement(spec.position or (x, y, z), turned)
