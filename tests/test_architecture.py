@@ -58,7 +58,8 @@ WALLS = {
     "typer": ("cli/",),
 }
 KNOWN_DOUBLE_NAMES = {
-    "Channel": 2, "Choice": 4, "Constant": 2, "DamagedError": 2, "Entry": 2, "Lanes": 2,
+    "Choice": 3,
+    "Channel": 2, "Constant": 2, "DamagedError": 2, "Entry": 2,
     "Learner": 2, "Manifest": 2, "Outcome": 2, "Part": 2, "Schedule": 2, "Session": 3, "Step": 2,
     "Subject": 2,
 }  # fmt: skip
