@@ -12,5 +12,8 @@ find /opt/venv -name __pycache__ -type d -prune -exec rm -rf {} +
 for name in matplotlib numpy onnx scipy sympy; do
   [ ! -d "$site/$name" ] || find "$site/$name" -type d \( -name tests -o -name test \) -prune -exec rm -rf {} +
 done
+# Bytecode: a root that is read-only never keeps any, and every process would compile anew. By
+# hash and not by time stamp, so that it is the same in each build; not every file compiles.
+"$python" -m compileall -q --invalidation-mode unchecked-hash "$site" > /dev/null || true
 # One date in every revision, so that this layer only changes with the packages.
 find /opt/venv -exec touch --no-dereference --date=2020-01-01T00:00:00Z {} +

@@ -49,9 +49,12 @@ class ContainerHost:
         assert done.returncode == 0 or not check, done.stderr
         return done.stdout.strip()
 
+    def has(self, image: str) -> bool:
+        return bool(self.podman("images", "--quiet", image))
+
     def make_base(self) -> None:
         """Make the image of Debian that the others stand on, once."""
-        if self.podman("images", "--quiet", BASE):
+        if self.has(BASE):
             return
         tree = self.folder / "base.tar"
         subprocess.run(
@@ -62,7 +65,12 @@ class ContainerHost:
         tree.unlink()
 
     def build(self, target: str, *options: str, tag: str | None = None) -> str:
-        """Build an image; ``IMAGE_OPTIONS`` says how pip reaches its index on this machine."""
+        """Build an image, unless ``IMAGE_REUSE`` is set and it is there.
+
+        ``IMAGE_OPTIONS`` says how pip reaches its index on this machine.
+        """
+        if tag is None and os.environ.get("IMAGE_REUSE") and self.has(f"roboyard:{target}"):
+            return f"roboyard:{target}"
         self.make_base()
         given = [
             f"--build-arg=BASE_IMAGE={BASE}",
