@@ -62,7 +62,6 @@ def test_what_is_pulled_by_digest_is_what_was_pushed(
     assert host.inspect(name)["Id"] == before
     told = host.podman("run", "--rm", "--no-healthcheck", name, "--version")
     assert told.startswith("roboyard ")
-    host.podman("untag", name, check=False)
 
 
 def test_a_registry_that_is_not_there_is_an_error_of_ours(host: ContainerHost, serve: str) -> None:

@@ -104,7 +104,7 @@ def test_it_answers_ends_at_sigterm_and_is_healthy(
         answer = ask(port)
         assert answer["policy"] == "cartpole"
         assert len(answer["actions"]) == 1
-        check = host.inspect(serve)["Config"]["Healthcheck"]["Test"]
+        check = host.inspect(serve)["Healthcheck"]["Test"]
         assert check[0] == "CMD"
         probe = [part.replace("8080", str(port)) for part in check[1:]]
         host.podman("exec", "answers", *probe)
