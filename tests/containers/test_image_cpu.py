@@ -110,7 +110,7 @@ def test_other_programs_of_the_image_start(host: ContainerHost, cpu: str, volume
     option = ("--entrypoint=tensorboard",)
     done = host.run(cpu, "--version", volume=volume, options=option)
     assert done.returncode == 0, done.stderr
-    packaged = host.run(cpu, "list", "envs", volume=volume)
+    packaged = host.run(cpu, "list", "environments", volume=volume)
     assert "roboyard/SimpleRobot-v0" in packaged.stdout
 
 
