@@ -38,7 +38,8 @@ def simulated_model(spec: RobotSpec, file: Path, max_links: int | None = None) -
         RobotDescriptionError: The file is wrong; the message names the place.
     """
     read = read_robot(file, spec.packages, spec.body, (data_path(),))
-    kept = (*spec.feet, *([spec.base_link] if spec.base_link else []))
+    kept = {*spec.feet, *(link for group in spec.actuators for link in group.links)}
+    kept |= {link for link in (spec.base_link, *(g.link for g in spec.actuators)) if link}
     options = Normalization(
         inertia="refuse" if spec.inertia == "refuse" else "mend",
         masses=spec.inertia if spec.inertia in ("shapes", "computed") else "file",
