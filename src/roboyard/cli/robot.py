@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from roboyard.robots.comparison import ComparedRow
     from roboyard.robots.inspect import RobotReport
 
 app = typer.Typer(help="Look at robots: tables, warnings, a picture.", no_args_is_help=True)
@@ -119,6 +120,10 @@ def _show(report: RobotReport) -> None:
         f"\n{report.name}: {len(report.links)} links, {movable} movable joints, total mass "
         f"{report.total_mass:.3f} kg, size {size[0]:.2f} x {size[1]:.2f} x {size[2]:.2f} m"
     )
+    differing = [row for row in report.compared if not row.is_equal]
+    if differing:
+        typer.echo()
+        _print(_compared_table(differing))
     for warning in report.warnings:
         typer.echo(f"warning: {warning}")
     if not report.warnings:
@@ -138,6 +143,16 @@ def _joint_table(report: RobotReport) -> Table:
         strongest = (f"{value:g}" if value else "none" for value in
                      (joint.max_force, joint.max_velocity))  # fmt: skip
         table.add_row(joint.name, joint.kind, joint.link, *limits, *strongest, f"{joint.damping:g}")
+    return table
+
+
+def _compared_table(rows: list[ComparedRow]) -> Table:
+    table = Table(box=None, pad_edge=False)
+    for column in ("what differs", "file", "simulated", "why"):
+        table.add_column(column)
+    for row in rows:
+        more = f" and {len(row.reasons) - 1} more" if len(row.reasons) > 1 else ""
+        table.add_row(row.what, row.file, row.simulated, (*row.reasons, "not known")[0] + more)
     return table
 
 
@@ -174,6 +189,13 @@ def _record(report: RobotReport) -> dict[str, object]:
         ],
         "total_mass": report.total_mass,
         "bounds": [list(report.bounds.lower), list(report.bounds.upper)],
+        "compared": [
+            {
+                "what": row.what, "file": row.file, "simulated": row.simulated,
+                "reasons": list(row.reasons),
+            }
+            for row in report.compared
+        ],
         "warnings": list(report.warnings),
     }  # fmt: skip
 

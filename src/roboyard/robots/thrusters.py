@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 import numpy as np
 
@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from roboyard.robots.robot import Robot
     from roboyard.sim import World
 
+Frame: TypeAlias = tuple[Vector, Quaternion]
+
 _ARM = 0.5
 """Half of the distance between the two forces that make a torque [m]."""
 
@@ -28,8 +30,6 @@ class Thruster(NamedTuple):
     link: int
     point: Vector
     """Where it is pushed, in the link's frame [m]."""
-    pose: Callable[[], tuple[Vector, Quaternion]]
-    """Gives the link's frame in the world."""
 
 
 class ThrustActuator(Actuator):
@@ -53,10 +53,8 @@ class ThrustActuator(Actuator):
         super().__init__(robot, config, where)
         world, body = robot.world, robot.body
         points = self._points(where)
-        self._thrusters = [
-            Thruster(link, point, _frame_reader(world, body, link))
-            for link, point in zip(self._links, points, strict=True)
-        ]
+        self._thrusters = tuple(map(Thruster, self._links, points))
+        self._read = _frame_reader(world, body, tuple(self._links))
         self._axis = _unit(config.axis)
         self._side = _across(self._axis)
         self.coefficient: Floats | None = None
@@ -91,10 +89,10 @@ class ThrustActuator(Actuator):
         """Push, since the engine forgets forces after each step."""
         push, body = self._robot.world.apply_force, self._robot.body
         rows = zip(
-            self._thrusters, self.thrusts.tolist(), self.moment_ratio.tolist(), strict=True
-        )
-        for thruster, thrust, ratio in rows:
-            origin, turn = thruster.pose()
+            self._thrusters, self._read(), self.thrusts.tolist(), self.moment_ratio.tolist(),
+            strict=True,
+        )  # fmt: skip
+        for thruster, (origin, turn), thrust, ratio in rows:
             place = _sum(origin, _turned(turn, thruster.point))
             push(body, thruster.link, _scaled(_turned(turn, self._axis), thrust), place)
             if ratio:
@@ -128,16 +126,19 @@ class ThrustActuator(Actuator):
         return points
 
 
-def _frame_reader(
-    world: World, body: int, link: int
-) -> Callable[[], tuple[Vector, Quaternion]]:
-    if link == BASE:
-        return world.pose_reader(body)
-    sample = world.link_reader(body, (link,), velocities=False, fresh=True)
+def _frame_reader(world: World, body: int, links: tuple[int, ...]) -> Callable[[], list[Frame]]:
+    """Return a call that gives the links' frames in the world, the base's included."""
+    moved = [link for link in links if link != BASE]
+    base = world.pose_reader(body)
+    sample = world.link_reader(body, moved, velocities=False, fresh=True) if moved else None
 
-    def read() -> tuple[Vector, Quaternion]:
-        (row,) = sample()
-        return row[FRAME_POSITION], row[FRAME_ORIENTATION]
+    def read() -> list[Frame]:
+        rows = () if sample is None else sample()
+        frames = {
+            link: (row[FRAME_POSITION], row[FRAME_ORIENTATION])
+            for link, row in zip(moved, rows, strict=True)
+        }
+        return [base() if link == BASE else frames[link] for link in links]
 
     return read
 
