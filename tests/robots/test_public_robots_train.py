@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 import public_descriptions
-from roboyard.config import load
+from roboyard.config.load import load
 from roboyard.envs.task_env import TaskEnv
 from roboyard.training.trainer import Trainer
 
