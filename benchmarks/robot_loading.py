@@ -1,4 +1,4 @@
-"""How long robots take to load: read, made sound and handed to the engine, against the engine's own reader.
+"""How long robots take to load: as models, against the engine's own reader of files.
 
 ``python benchmarks/robot_loading.py [FILE ...]``; without files, robots of PyBullet's data.
 """

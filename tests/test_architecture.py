@@ -53,6 +53,7 @@ WALLS = {
     "torch": ("agents/", "policies/", "training/", "evaluation/", "tracking/", "cli/doctor"),
     "typer": ("cli/",),
 }
+ENGINES = ("mujoco", "pybullet")
 KNOWN_DOUBLE_NAMES = {
     "Channel": 2, "Choice": 4, "Constant": 2, "DamagedError": 2, "Entry": 2, "Lanes": 2,
     "Learner": 2, "Manifest": 2, "Outcome": 2, "Part": 2, "Schedule": 2, "Session": 3, "Step": 2,
@@ -135,7 +136,7 @@ def required(node: ast.AST) -> Iterator[str]:
     for call in ast.walk(node):
         if isinstance(call, ast.Call) and ast.unparse(call.func).endswith("require"):
             first = call.args[0] if call.args else None
-            if isinstance(first, ast.Constant):
+            if isinstance(first, ast.Constant) and str(first.value) in ENGINES:
                 yield str(first.value)
 
 
