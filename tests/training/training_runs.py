@@ -113,6 +113,12 @@ class SignalAt(BaseCallback):
             os.kill(os.getpid(), self._number)
         return True
 
+    def state(self) -> dict[str, object]:
+        return {}  # what it counts to is each process's own
+
+    def load_state(self, state: dict[str, object]) -> None:
+        pass
+
 
 def _train_until_killed(config: ExperimentConfig, run_id: str, step: int, resume: bool) -> None:
     kwargs = {"resume_from": run_path(config, run_id)} if resume else {"run_id": run_id}

@@ -88,8 +88,13 @@ def build_agent(config: AgentBase, env: VecEnv, *, seed: int, device: str = "cpu
             **arguments,
         )
 
-    agent = _guarded(config, construct)
-    customise(agent.policy, config.network)
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)  # orthogonal weights round differently with another number
+    try:
+        agent = _guarded(config, construct)
+        customise(agent.policy, config.network)
+    finally:
+        torch.set_num_threads(threads)
     agent.action_space.seed(action_seed)
     set_up_learner(agent, torch.get_num_threads(), accelerator=device.startswith("cuda"))
     return agent

@@ -5,14 +5,11 @@ from __future__ import annotations
 import json
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from roboyard.errors import ConfigError, RoboyardError
-
-if TYPE_CHECKING:
-    from roboyard.config.schema import ExperimentConfig
 
 app = typer.Typer(help="Check, show and complete configs.", no_args_is_help=True)
 
@@ -27,12 +24,13 @@ def validate(
     files: Annotated[list[Path], typer.Argument(help="YAML files.", show_default=False)],
     overrides: _Overrides = None,
     full: Annotated[
-        bool, typer.Option("--full", help="Also create the environment and check that it fits.")
+        bool, typer.Option("--full", help="Also train for a few steps, and throw that away.")
     ] = False,
 ) -> None:
     """Check configs: every key, type, range and combination.
 
-    With --full, the environment is created once, and the algorithm must fit its spaces.
+    With --full, a few steps are trained, evaluated and thrown away, so that what training would
+    refuse is refused now.
     Prints one line for each good file; all problems of all others, with file and line, and
     exit code 2.
 
@@ -53,7 +51,7 @@ def validate(
             continue
         try:
             if full:
-                _check_environment(config)
+                _rehearse(file, overrides or [])
         except RoboyardError as error:
             problems.append(f"{file}: {error}")
             continue
@@ -63,15 +61,10 @@ def validate(
         raise ConfigError("\n".join(problems))
 
 
-def _check_environment(config: ExperimentConfig) -> None:
-    from roboyard.agents.fit import check_fits
-    from roboyard.envs.factory import make_env
+def _rehearse(file: Path, overrides: list[str]) -> None:
+    from roboyard.training.rehearsal import rehearse
 
-    env = make_env(config.env)
-    try:
-        check_fits(config.agent, env.observation_space, env.action_space)
-    finally:
-        env.close()
+    rehearse(file, overrides)
 
 
 @app.command()

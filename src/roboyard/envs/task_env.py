@@ -152,6 +152,15 @@ class TaskEnv(BaseRobotEnv[Observation, Floats]):
             "metrics": self.metrics.terms,
         }
 
+    def try_events(self) -> None:
+        """Let every event happen once, those of later steps too; the next reset undoes it all.
+
+        Raises:
+            RoboyardError: One cannot happen; the message names it.
+        """
+        self.reset(seed=0)
+        self.events.try_all(self._context())
+
     @property
     def observation_names(self) -> dict[str, tuple[str, ...]] | tuple[str, ...]:
         """What each entry of an observation is, such as ``joints.hip_1 [rad]``; by group."""
@@ -172,7 +181,7 @@ class TaskEnv(BaseRobotEnv[Observation, Floats]):
         generator = self.np_random
         self.curricula.update()
         for actuator in self.robot.actuators:
-            actuator.restore_nominal()
+            actuator.reset()
         self.state.encoder_offsets = np.zeros(len(self.robot.joints))
         self.events.reset(self._context())
         self.state.begin()

@@ -61,17 +61,23 @@ class Actuator(ABC):
         """Take the present numbers for nominal; called once the spec is resolved."""
         self._nominal = {name: getattr(self, name).copy() for name in self.RANDOMIZED}
 
+    def reset(self) -> None:
+        """Start an episode: nothing was commanded, and nothing is randomised."""
+        self.torques = np.zeros(len(self.names))
+        self.restore_nominal()
+
     def restore_nominal(self) -> None:
         """Undo every randomisation of gains, limits, scales and offsets."""
         for name, values in self._nominal.items():
             getattr(self, name)[:] = values
 
     def get_state(self) -> dict[str, Floats]:
-        """Return the numbers that randomisation may have changed."""
-        return {name: getattr(self, name).copy() for name in self.RANDOMIZED}
+        """Return what the last command left, and what randomisation may have changed."""
+        return {name: getattr(self, name).copy() for name in ("torques", *self.RANDOMIZED)}
 
     def set_state(self, state: Mapping[str, Floats]) -> None:
         """Take over what :meth:`get_state` returned."""
+        self.torques = np.array(state.get("torques", np.zeros(len(self.names))))
         for name in self.RANDOMIZED:
             getattr(self, name)[:] = state[name]
 

@@ -189,6 +189,8 @@ class RobotState:
         self.action = np.zeros(self.robot.num_actions)
         self.previous_action = self.action
         self.read()
+        # The engine still tells the motors' torques of its last step, in another episode.
+        self.motor_torques = [0.0] * len(self.joint_positions)
         self.previous_joint_velocities = self.joint_velocities
         self.ground_contacts = self.previous_ground_contacts = NO_LINKS
         self.contact_forces = {}

@@ -148,6 +148,22 @@ class EnvConformance:
             expected = roll(fresh, self.steps, seed=2)
             assert same(expected, roll(used, self.steps, seed=2))
 
+    def test_a_reset_tells_nothing_of_what_was_before(self) -> None:
+        """Compare the observations of resets after different histories, and what follows them."""
+        with closing(self.start(7)) as fresh, closing(self.make()) as used:
+            expected = self._beginning(fresh, 9)
+            for past in (0, 1, self.steps):
+                used.reset(seed=3)
+                roll(used, past, seed=5)
+                data = used.snapshot()
+                assert same(expected, self._beginning(used, 9)), f"after {past} steps"
+                fresh.restore(data)
+                assert same(expected, self._beginning(fresh, 9)), f"after a snapshot at {past}"
+
+    def _beginning(self, env: RobotEnv, seed: int) -> list[Step]:
+        observation, _ = env.reset(seed=seed)
+        return [Step(flat(env, observation), 0.0, False, False), *roll(env, 2, seed=1)]
+
     def test_copies_do_not_touch_each_other(self) -> None:
         """Step two copies in turn, and compare with one alone."""
         with closing(self.start(7)) as alone:

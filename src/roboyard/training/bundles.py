@@ -5,12 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
+from gymnasium import spaces
 from pydantic import JsonValue
 from stable_baselines3.common.base_class import BaseAlgorithm
 
 from roboyard.agents.backends import refresh_policy
+from roboyard.agents.spaces import AnySpace
 from roboyard.config.schema import EnvConfig, ExperimentConfig
 from roboyard.envs.factory import make_env
+from roboyard.envs.memory import AnyEnv
+from roboyard.envs.task_env import TaskEnv
 from roboyard.evaluation.result import EvaluationResult
 from roboyard.policies.bundle import PolicyBundle
 from roboyard.policies.contract import PolicyContract, describe_env
@@ -23,13 +27,38 @@ from roboyard.training.vec_stack import base_envs
 
 
 def describe_envs(config: EnvConfig) -> PolicyContract:
-    """Return what the environment tells about its entries, from a copy that is made for it."""
+    """Return what the environment tells about its entries, from a copy that is made for it.
+
+    Raises:
+        ConfigError: The environment cannot be created.
+        RoboyardError: An event of its task cannot happen.
+    """
     with preserved_generators():
         env = make_env(config)
         try:
-            return describe_env(env.unwrapped)
+            if isinstance(env.unwrapped, TaskEnv):
+                env.unwrapped.try_events()  # now, rather than when a late one is due
+            contract = describe_env(env.unwrapped)
+            return contract.model_copy(update=_lost_in_wrappers(env))
         finally:
             env.close()
+
+
+def _lost_in_wrappers(env: AnyEnv) -> dict[str, object]:
+    """Return empty names for what wrappers change, such as stacked observations."""
+    bare = env.unwrapped
+    lost: dict[str, object] = {}
+    if _size(env.observation_space) != _size(bare.observation_space):
+        lost["observations"] = {}
+    if _size(env.action_space) != _size(bare.action_space):
+        lost["actions"] = ()
+    return lost
+
+
+def _size(space: AnySpace) -> object:
+    if isinstance(space, spaces.Dict):
+        return {key: _size(part) for key, part in space.spaces.items()}
+    return space.shape
 
 
 def write_bundle(

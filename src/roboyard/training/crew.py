@@ -15,13 +15,16 @@ from roboyard.evaluation.evaluator import Evaluator
 from roboyard.evaluation.result import EvaluationResult
 from roboyard.evaluation.video import record_video
 from roboyard.policies.contract import PolicyContract
+from roboyard.seeds import derive_seeds
 from roboyard.storage.run_directory import RunDirectory
 from roboyard.tracking import JsonlWriter, MetricWriter, TensorBoardWriter
 from roboyard.training import callbacks as cb
 from roboyard.training.bundles import describe_envs, evaluation_facts, write_bundle
 from roboyard.training.checkpoint import CheckpointStore
 from roboyard.training.custody import Custody
+from roboyard.training.exactness import ExactnessCallback
 from roboyard.training.interval import Schedule
+from roboyard.training.repetition import RepetitionCallback
 
 EVALUATIONS = 20
 METRIC_ROWS = 200
@@ -65,6 +68,7 @@ class Crew:
     conductor: cb.Conductor
     checkpoint: cb.CheckpointCallback
     status: cb.StatusCallback
+    exactness: ExactnessCallback
     evaluation: cb.EvaluationCallback | None
     records: Records
     contract: PolicyContract
@@ -110,6 +114,9 @@ def assemble(
     )
     status = cb.StatusCallback(run, checkpoint)
     delivery = cb.DeliveryCallback(custody, checkpoint, evaluation, stop)
+    repetition = _repetition(config, algorithm)
+    exactness = ExactnessCallback(config, algorithm, repetition)
+    exactness.callbacks = [*cb.make_user_callbacks(config.callbacks), *extra]
     crew: list[BaseCallback | None] = [
         cb.TenureCallback(custody),
         cb.NanGuardCallback() if config.train.check_nan else None,
@@ -119,8 +126,9 @@ def assemble(
             _interval(config.tracking.every_steps, config, METRIC_ROWS), delivery.gauges
         ),
         _video(config, run),
-        *cb.make_user_callbacks(config.callbacks),
-        *extra,
+        *exactness.callbacks,
+        repetition if _may_be_continued(config) else None,
+        exactness,
         checkpoint,
         status,
         delivery,
@@ -129,7 +137,19 @@ def assemble(
         if isinstance(callback, cb.ProgressCallback):
             callback.evaluations = evaluation
     conductor = cb.Conductor([callback for callback in crew if callback is not None], stop)
-    return Crew(conductor, checkpoint, status, evaluation, records, contract)
+    return Crew(conductor, checkpoint, status, exactness, evaluation, records, contract)
+
+
+def _repetition(config: ExperimentConfig, algorithm: BaseAlgorithm) -> RepetitionCallback:
+    assert algorithm.env is not None
+    return RepetitionCallback(
+        algorithm.env, config.env, derive_seeds(config.seed, "envs", config.env.num_envs)[0]
+    )
+
+
+def _may_be_continued(config: ExperimentConfig) -> bool:
+    every = config.checkpoint.every_steps
+    return every is None or every < config.train.total_steps
 
 
 def _best_step(evaluation: cb.EvaluationCallback | None) -> Callable[[], int | None]:

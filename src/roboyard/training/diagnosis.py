@@ -8,11 +8,13 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from stable_baselines3.common.base_class import BaseAlgorithm
 
 from roboyard.agents.backends import refresh_policy
 from roboyard.errors import TrainingError
-from roboyard.training.parts.base import AnyArray
+
+AnyArray = NDArray[Any]
 
 _ADVICE = {
     "observation": "Look at the environment's observation there (a division by zero, an "

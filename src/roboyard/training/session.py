@@ -42,16 +42,17 @@ from roboyard.training.parts import (
     NormalizerPart,
     ReplayPart,
 )
-from roboyard.training.parts.memory import CallbacksPart
+from roboyard.training.parts.memory import AlgorithmPart, CallbacksPart
+from roboyard.training.provenance import judge_segment
 from roboyard.training.seeding import seed_everything
 from roboyard.training.vec_stack import make_training_envs, seed_next_reset
 
 _LOG = logging.getLogger(__name__)
 
 INEXACT = (
-    "the environment '{}' does not repeat itself, so its episodes could not go on where the run "
-    "was interrupted and new ones began: the run is not bit for bit the one that was never "
-    "interrupted. Give it snapshot() and restore(), as BaseRobotEnv has, to make it so."
+    "not exact, because the environment '{}' does not repeat itself, so its episodes could not go "
+    "on where the run was interrupted and new ones began: the run is not bit for bit the one that "
+    "was never interrupted. Give it snapshot() and restore(), as BaseRobotEnv has, to make it so."
 )
 
 
@@ -85,7 +86,7 @@ class Session:
     @property
     def notes(self) -> tuple[str, ...]:
         """Limits that the user should know."""
-        return () if self.crew.checkpoint.exact else (INEXACT.format(self.config.env.id),)
+        return self.crew.exactness.notes
 
     def continue_from(self, found: FoundCheckpoint) -> None:
         """Arrange that training starts in the state of a checkpoint."""
@@ -96,24 +97,28 @@ class Session:
         self.crew.records.truncate_after(found.manifest.step)
         self.crew.checkpoint.last_step = found.manifest.step
         self.conductor.restore = lambda: self._restore(found)
-        if not found.manifest.exact:
-            self._note_inexact()
+        # Until the reasons are read.
+        self.crew.checkpoint.exact = found.manifest.exact
 
     def start_over(self) -> None:
         """Arrange that a run without any checkpoint starts at its first step again."""
         self.crew.records.truncate_after(-1)
 
     def _restore(self, found: FoundCheckpoint) -> None:
+        exactness = self.crew.exactness
+        exactness.begin()
         load_parts(self.parts, found)
+        exactness.compare(found.manifest)
         environments = self.parts["environments"]
         if isinstance(environments, EnvironmentsPart) and not environments.exact:
             _LOG.warning("at step %d, %s.", found.manifest.step, environments.problem)
             self._begin_new_episodes(found.manifest.step)
-            self._note_inexact()
+            exactness.past["environment"] = INEXACT.format(self.config.env.id)
         if found.manifest.final and getattr(self.algorithm, "use_sde", False):
             # A final checkpoint is older than the noise of the rollout that now follows.
             actor = getattr(self.algorithm, "actor", None) or self.algorithm.policy
             actor.reset_noise(self.algorithm.n_envs)  # type: ignore[operator]
+        self._judge(was_exact=found.manifest.exact)
         _LOG.info("continuing from the checkpoint of step %d.", found.manifest.step)
 
     def _begin_new_episodes(self, step: int) -> None:
@@ -130,11 +135,17 @@ class Session:
         if normalizer is not None:
             algorithm._last_original_obs = normalizer.get_original_obs()
 
-    def _note_inexact(self) -> None:
-        if self.crew.checkpoint.exact:
-            self.crew.checkpoint.exact = False
-            self.crew.status.notes = self.notes
-            _LOG.warning("%s", *self.notes)
+    def _judge(self, *, was_exact: bool) -> None:
+        """Say whether the run is still the one that was never interrupted."""
+        reasons = tuple(self.crew.exactness.past.values())
+        self.crew.checkpoint.exact = was_exact and not reasons
+        self._tell()
+        judge_segment(self.run, reasons)
+        for reason in reasons:
+            _LOG.warning("%s", reason)
+
+    def _tell(self) -> None:
+        self.crew.status.notes = self.notes
 
 
 @contextlib.contextmanager
@@ -172,8 +183,11 @@ def open_session(
         )
         stack.callback(crew.conductor.close)
         parts = make_parts(algorithm, venv, crew.conductor)
+        parts["exactness"] = crew.exactness
         crew.checkpoint.parts = parts
-        yield Session(config, custody, algorithm, crew, parts, checkpoints, stop)
+        session = Session(config, custody, algorithm, crew, parts, checkpoints, stop)
+        crew.exactness.on_new = session._tell
+        yield session
 
 
 def make_parts(
@@ -189,6 +203,7 @@ def make_parts(
         "normaliser": NormalizerPart(venv, environments),
         "replay buffer": ReplayPart(algorithm),
         "callbacks": CallbacksPart(conductor.callbacks),
+        "algorithm's memory": AlgorithmPart(algorithm),
         "generators": GeneratorsPart(algorithm),
     }
 

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import logging
 from typing import TypeVar
 
+from gymnasium.spaces import Box
 from stable_baselines3.common.vec_env import VecEnv, VecEnvWrapper, VecMonitor
 
+from roboyard.agents.spaces import channels_first, has_images, keys_to_normalize
 from roboyard.config.schema import ExperimentConfig
 from roboyard.envs.shared import InfoMode
 from roboyard.envs.vector import make_vec_env
@@ -13,14 +16,17 @@ from roboyard.seeds import derive_seeds
 from roboyard.training.checked_envs import CheckedVecEnv
 from roboyard.training.normalized_envs import NormalizedVecEnv
 
+_LOG = logging.getLogger(__name__)
+
 W = TypeVar("W", bound=VecEnvWrapper)
 
 
 def make_training_envs(config: ExperimentConfig, infos: InfoMode = "all") -> VecEnv:
     """Build the environments that a run trains in.
 
-    The order is environments, check for NaN, monitor, normaliser: the monitor reports the
-    environment's own rewards, not the scaled ones.
+    The order is environments, check for NaN, monitor, channels of images first, normaliser: the
+    monitor reports the environment's own rewards, not the scaled ones, and a replay buffer keeps
+    what the normaliser was given. Images are not normalised: the network scales them itself.
 
     Args:
         config: The run's config.
@@ -44,14 +50,30 @@ def make_training_envs(config: ExperimentConfig, infos: InfoMode = "all") -> Vec
     normalize = env.normalize
     if not (normalize.observations or normalize.rewards):
         return venv
+    venv = channels_first(venv)
+    scaled = normalize.observations and _has_numbers(venv)
+    if normalize.observations and not scaled:
+        _LOG.warning(
+            "env.normalize.observations has no effect: %s holds no vector of numbers, and images "
+            "are scaled by the network.",
+            venv.observation_space,
+        )
     return NormalizedVecEnv(
         venv,
-        norm_obs=normalize.observations,
+        norm_obs=scaled,
+        norm_obs_keys=keys_to_normalize(venv.observation_space) if scaled else None,
         norm_reward=normalize.rewards,
         clip_obs=normalize.clip_observations,
         clip_reward=normalize.clip_rewards,
         gamma=getattr(config.agent.hyperparameters, "gamma", 0.99),
     )
+
+
+def _has_numbers(venv: VecEnv) -> bool:
+    """Return whether observations have entries that are worth normalising."""
+    space = venv.observation_space
+    keys = keys_to_normalize(space)
+    return bool(keys) if keys is not None else isinstance(space, Box) and not has_images(space)
 
 
 def seed_next_reset(venv: VecEnv, seeds: list[int]) -> None:

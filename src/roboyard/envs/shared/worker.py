@@ -30,6 +30,7 @@ from roboyard.envs.shared.layout import map_arrays, map_progress, plan
 from roboyard.envs.shared.lifeline import tie_to_parent
 from roboyard.envs.shared.notes import Note, pack_end
 from roboyard.envs.shared.registrations import adopt_registrations
+from roboyard.envs.streams import seed_globals
 
 AnyEnv = gymnasium.Env[Any, Any]
 StepEnvs = Callable[[Sequence[Any], Any, Callable[[int], None]], Iterator[Any]]
@@ -148,6 +149,8 @@ class Worker:
 
     def _reset(self, seeds: Sequence[int | None], options: Sequence[Any]) -> list[dict[str, Any]]:
         self._doing = "reset()"
+        if seeds[0] is not None:  # for environments that draw from the process's generators
+            seed_globals(seeds[0])
         infos = []
         for number, env in enumerate(self._envs):
             self._note_progress(number)

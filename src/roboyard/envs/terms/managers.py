@@ -191,6 +191,15 @@ class EventManager:
                 self.happened += (term.name,)
                 self._due[index] = time + context.generator.uniform(*interval)
 
+    def try_all(self, context: EventContext) -> None:
+        """Let every event happen, whenever it is due, to find those that cannot.
+
+        Raises:
+            RoboyardError: One cannot, such as a push on a robot with a fixed base.
+        """
+        for term in self.terms:
+            self._happen(term, context)
+
     def get_state(self) -> dict[str, Any]:
         """Return what snapshots need."""
         return {"due": self._due, "drawn": self.drawn}

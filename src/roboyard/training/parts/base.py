@@ -54,9 +54,7 @@ def write_json(path: Path, value: object) -> None:
 
 def read_json(path: Path) -> dict[str, object]:
     """Read a JSON object."""
-    value = json.loads(path.read_text())
-    assert isinstance(value, dict)
-    return value
+    return _table(json.loads(path.read_text()), path)
 
 
 def write_torch(path: Path, value: object) -> None:
@@ -69,8 +67,12 @@ def write_torch(path: Path, value: object) -> None:
 
 def read_torch(path: Path, device: torch.device) -> dict[str, object]:
     """Read what ``write_torch`` wrote; no code from the file is run."""
-    value = torch.load(path, map_location=device, weights_only=True)
-    assert isinstance(value, dict)
+    return _table(torch.load(path, map_location=device, weights_only=True), path)
+
+
+def _table(value: object, path: Path) -> dict[str, object]:
+    if not isinstance(value, dict):
+        raise ValueError(f"{path.name} holds a {type(value).__name__} instead of a table")
     return value
 
 

@@ -48,7 +48,8 @@ class GeneratorsPart:
         numpy_state = described["numpy"]
         numpy_state["state"]["key"] = arrays["numpy"]
         version, words, gauss = described["python"]
-        cuda = [arrays[name] for name in sorted(arrays) if name.startswith("cuda/")]
+        count = sum(name.startswith("cuda/") for name in arrays)
+        cuda = [arrays[f"cuda/{index}"] for index in range(count)]  # by number, not by name
         seeding.restore_generators(
             seeding.GeneratorStates(
                 (version, tuple(words), gauss),
@@ -58,9 +59,7 @@ class GeneratorsPart:
             )
         )
         bit_generator = self._algorithm.action_space.np_random.bit_generator
-        state = _from_jsonable(described["action_space"])
-        assert isinstance(state, dict)
-        bit_generator.state = state
+        bit_generator.state = _from_jsonable(described["action_space"])
         for index, noise in enumerate(_noises(self._algorithm)):
             if hasattr(noise, "noise_prev"):
                 noise.noise_prev = arrays[f"noise/{index}"]
@@ -86,7 +85,7 @@ def _jsonable(value: object) -> object:
     return value.item() if isinstance(value, np.generic) else value
 
 
-def _from_jsonable(value: object) -> object:
+def _from_jsonable(value: Any) -> Any:  # noqa: ANN401
     if isinstance(value, dict) and "__array__" in value:
         return np.array(value["__array__"], dtype=value["dtype"])
     if isinstance(value, dict):

@@ -11,7 +11,7 @@ from stable_baselines3.common.base_class import BaseAlgorithm
 from roboyard.training.parts.base import AnyArray, read_arrays, read_json, write_arrays, write_json
 from roboyard.training.parts.environments import EnvironmentsPart
 
-_COUNTERS = (
+COUNTERS = (
     "num_timesteps",
     "_n_updates",
     "_n_calls",
@@ -33,7 +33,7 @@ class LoopPart:
 
     def save(self, folder: Path) -> None:
         """Write ``loop.json`` and ``loop.npz``."""
-        present = [name for name in _COUNTERS if hasattr(self._algorithm, name)]
+        present = [name for name in COUNTERS if hasattr(self._algorithm, name)]
         counters = {name: _number(getattr(self._algorithm, name)) for name in present}
         write_json(folder / "loop.json", counters)
         write_arrays(folder / "loop.npz", self._arrays())
