@@ -222,10 +222,13 @@ class RobotSpec(Record):
         Runs and bundles hold every key of their version, which nobody writes by hand.
         """
         given = self.model_fields_set
-        if given >= _KEYS_BEFORE_COMPAT and given.isdisjoint(_NEW_KEYS):
+        if given == _KEYS_BEFORE_COMPAT:
             object.__setattr__(self, "compat", True)  # Nobody else has the record yet.
         return self
 
 
-_NEW_KEYS = frozenset({"compat", "merge_fixed", "packages"})
-_KEYS_BEFORE_COMPAT = frozenset(RobotSpec.model_fields) - _NEW_KEYS
+_KEYS_BEFORE_COMPAT = frozenset(
+    "file description body fixed_base position rotation scale inertia self_collision base_link "
+    "feet ignored_joints joint_positions actuators links joints".split()
+)
+"""All keys of version 0.1, whose engine read robots' files itself."""
