@@ -228,7 +228,23 @@ class RobotSpec(Record):
 
 
 _KEYS_BEFORE_COMPAT = frozenset(
-    "file description body fixed_base position rotation scale inertia self_collision base_link "
-    "feet ignored_joints joint_positions actuators links joints".split()
+    [
+        "file",
+        "description",
+        "body",
+        "fixed_base",
+        "position",
+        "rotation",
+        "scale",
+        "inertia",
+        "self_collision",
+        "base_link",
+        "feet",
+        "ignored_joints",
+        "joint_positions",
+        "actuators",
+        "links",
+        "joints",
+    ]
 )
 """All keys of version 0.1, whose engine read robots' files itself."""

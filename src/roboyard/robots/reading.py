@@ -143,8 +143,8 @@ def _link_frame_read(state: RobotState, sample: Callable[[], LinkRow]) -> Callab
         row = sample()
         state.base_position, state.base_orientation = row[FRAME_POSITION], row[FRAME_ORIENTATION]
         state.base_angular_velocity = turning = row[ANGULAR_VELOCITY]
-        away = (here - there for here, there in zip(row[FRAME_POSITION], row[CENTER], strict=True))
-        state.base_velocity = moved_velocity(row[VELOCITY], turning, tuple(away))
+        (x, y, z), (cx, cy, cz) = row[FRAME_POSITION], row[CENTER]
+        state.base_velocity = moved_velocity(row[VELOCITY], turning, (x - cx, y - cy, z - cz))
         state.base_euler = euler_angles(state.base_orientation)
 
     return read

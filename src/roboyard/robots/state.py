@@ -117,8 +117,9 @@ class RobotState:
     @property
     def link_orientations(self) -> list[Quaternion]:
         """Orientations of the links (x, y, z, w); with ``compat`` of their inertial frames."""
-        column = ORIENTATION if self.robot.spec.compat else FRAME_ORIENTATION
-        return [row[column] for row in self.link_rows]
+        if self.robot.spec.compat:
+            return [row[ORIENTATION] for row in self.link_rows]
+        return [row[FRAME_ORIENTATION] for row in self.link_rows]
 
     @property
     def link_velocities(self) -> list[Vector]:
