@@ -14,8 +14,8 @@ from pathlib import Path
 import pytest
 
 from roboyard.errors import ConfigError, TrainingError
-from roboyard.training.heartbeat import make_heartbeat, read_heartbeat
-from roboyard.training.supervisor import Outcome, Patience, Supervisor
+from roboyard.runs.heartbeat import make_heartbeat, read_heartbeat
+from roboyard.runs.supervisor import Patience, SupervisionResult, Supervisor
 
 # Children that behave like a training process without importing torch, so that they are quick.
 PREAMBLE = """
@@ -66,7 +66,7 @@ def test_kills_and_stops_are_survived_and_counted_apart_from_errors(run: Path) -
         if starts == 1: sys.exit(75)
         if starts == 2: os.abort()
     """
-    assert supervisor(run, body).run() == Outcome(0, preemptions=2, errors=1)
+    assert supervisor(run, body).run() == SupervisionResult(0, preemptions=2, errors=1)
     assert starts(run) == ["start", "resume", "resume", "resume"]
 
 
@@ -101,7 +101,7 @@ def test_a_hang_is_shown_with_its_stacks_and_ended(
         step(5 + starts)
         if starts == 0: stuck_here()
     """
-    assert supervisor(run, body, hang_s=1.5).run() == Outcome(0, preemptions=0, errors=1)
+    assert supervisor(run, body, hang_s=1.5).run() == SupervisionResult(0, preemptions=0, errors=1)
     assert "no step for 2 s after step 5" in caplog.text
     assert "stuck_here" in caplog.text
 
@@ -112,7 +112,7 @@ def test_a_notice_ends_the_supervisor_too_because_the_machine_goes_away(run: Pat
         (run / "status.json").write_text(json.dumps(status))
         sys.exit(75)
     """
-    assert supervisor(run, body).run() == Outcome(75, preemptions=0, errors=0)
+    assert supervisor(run, body).run() == SupervisionResult(75, preemptions=0, errors=0)
 
 
 def test_a_signal_is_passed_on_once_and_ends_the_run(run: Path) -> None:
@@ -133,7 +133,7 @@ def test_a_signal_is_passed_on_once_and_ends_the_run(run: Path) -> None:
 
     thread = threading.Thread(target=stop_when_ready)
     thread.start()
-    assert supervisor(run, body).run() == Outcome(75, preemptions=0, errors=0)
+    assert supervisor(run, body).run() == SupervisionResult(75, preemptions=0, errors=0)
     thread.join()
     assert signal.getsignal(signal.SIGTERM) == signal.SIG_DFL
 
