@@ -19,7 +19,7 @@ QUICK_vectorization := --rounds 3 --steps 100
 # One that fails does not keep the others from running.
 run_benchmark = echo "== $(1) $(2)"; $(BIN)/python $(1) $(2) || failed="$$failed $(1)";
 
-.PHONY: help install browser descriptions train test test-slow lint format bench chaos clean
+.PHONY: help wheel-test lowest-test install browser descriptions train test test-slow lint format bench chaos clean
 
 help:
 	@echo "make train      train $(CONFIG) (choose another with CONFIG=...)"
@@ -28,6 +28,8 @@ help:
 	@echo "make image-test build the container images and run them (Debian, as root)"
 	@echo "make browser    install Chromium (Debian, as root), in which the server's page is tested"
 	@echo "make descriptions  download the public robots that the readers are tested on"
+	@echo "make wheel-test   install the built wheel alone and train with it"
+	@echo "make lowest-test  quick tests with the lowest allowed versions"
 	@echo "make lint       ruff and mypy"
 	@echo "make format     rewrite the sources in the house format"
 	@echo "make bench      quick benchmarks, each against a peer"
@@ -64,6 +66,12 @@ image-test: $(STAMP)
 browser:
 	@command -v chromium >/dev/null || command -v chromium-browser >/dev/null || { \
 	  apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends chromium >/dev/null; }
+
+wheel-test:
+	PYTHON=$(PYTHON) .ci/wheel.sh
+
+lowest-test:
+	PYTHON=$(PYTHON) .ci/lowest.sh
 
 lint: $(STAMP)
 	$(BIN)/ruff check .
