@@ -185,6 +185,9 @@ class _Interrupts(RunCallback):
         if self._request.notice is not None:
             self._request.request("interrupted", self._request.notice)
 
+    def on_restored(self, boundary: Boundary) -> None:
+        self.on_boundary(boundary)
+
 
 _NO_EPISODE = "sample before the end of the first episode"
 """What SB3 says when it is to learn from an episode that is not over."""
