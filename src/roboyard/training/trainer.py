@@ -28,7 +28,7 @@ from roboyard.training.preemption import NOTICE, Notice, PreemptionWatcher, make
 from roboyard.training.profile import profiled
 from roboyard.training.provenance import record_segment
 from roboyard.training.result import TrainResult
-from roboyard.training.resume import check_continues, has_ended, keeping_backend
+from roboyard.training.resume import changes_of, check_continues, has_ended, keeping_backend
 from roboyard.training.session import Session, open_session
 from roboyard.training.signals import InterruptGuard
 
@@ -80,6 +80,7 @@ class Trainer:
         self._progress = progress
         self._profile = profile
         self._ended = False
+        self._changes: list[str] = []
 
     def train(self) -> TrainResult:
         """Train until the last step, a reason to stop, or a signal.
@@ -145,6 +146,7 @@ class Trainer:
         if self._resume_from is not None:
             self._config = keeping_backend(run, self._config)
             started_with = check_continues(run, self._config)
+            self._changes = changes_of(started_with, self._config)
             self._ended = has_ended(run, started_with, self._config)
 
     def _shown(self) -> tuple[BaseCallback, ...]:
@@ -163,7 +165,7 @@ class Trainer:
             _LOG.warning("'%s' has no checkpoint yet; starting over.", run.path)
             session.start_over()
         atomic.write_text(run.config_file, sealed(to_yaml(session.config)))
-        record_segment(run, start)
+        record_segment(run, start, self._changes)
         run.write_status(
             "running",
             start,
