@@ -123,9 +123,11 @@ def test_episodes_that_do_not_end_are_named_and_then_refused(
     monkeypatch.setattr(evaluator_module, "ENDLESS_STEPS", 40)
     env = endless(Path("unused")).env
     policy = _Zero(Endless())
-    with Evaluator(env, episodes=2, num_envs=2, workers=0) as evaluator:
-        with pytest.raises(ConfigError, match=r"'test_stopping:Endless' .* env\.max_episode_steps"):
-            evaluator.evaluate(policy)
+    with (
+        Evaluator(env, episodes=2, num_envs=2, workers=0) as evaluator,
+        pytest.raises(ConfigError, match=r"'test_stopping:Endless' .* env\.max_episode_steps"),
+    ):
+        evaluator.evaluate(policy)
     assert "has not ended after 20 control steps" in caplog.text
     limited = env.model_copy(update={"max_episode_steps": 60})
     with Evaluator(limited, episodes=2, num_envs=2, workers=0) as evaluator:

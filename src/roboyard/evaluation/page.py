@@ -135,7 +135,11 @@ def _repeat(data: RunData) -> str:
         "`config.yaml` in the run directory holds every setting. From the folder in which the run "
         "was started:",
         f"```sh\nroboyard train {shlex.quote(str(data.path / 'config.yaml'))}\n```",
-        *(_segment(n, part) for n, part in enumerate(data.segments) if not n or part.get("changes")),
+        *(
+            _segment(n, part)
+            for n, part in enumerate(data.segments)
+            if not n or part.get("changes")
+        ),
     ]
     unchanged = [part for part in data.segments[1:] if not part.get("changes")]
     if unchanged:

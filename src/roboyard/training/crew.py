@@ -177,7 +177,12 @@ def _evaluation(
 
     interval = _interval(settings.every_steps, config, EVALUATIONS)
     return cb.EvaluationCallback(
-        evaluator, interval, records.evaluations, keep_best, records.tensorboard, stop.is_pressing
+        evaluator,
+        interval,
+        records.evaluations,
+        keep_best,
+        records.tensorboard,
+        should_stop=stop.is_pressing,
     )
 
 

@@ -42,6 +42,7 @@ class EvaluationCallback(RunCallback):
         history: JsonlWriter,
         keep_best: Callable[[EvaluationResult], None],
         curves: MetricWriter | None = None,
+        *,
         should_stop: ShouldStop | None = None,
     ) -> None:
         """Evaluate with ``evaluator``.
