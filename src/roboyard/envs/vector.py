@@ -20,7 +20,7 @@ from roboyard.envs.shared import (
     choose_workers,
     measure_step_cost,
 )
-from roboyard.envs.vector_local import LockstepVecEnv
+from roboyard.envs.vector_local import LocalVecEnv, LockstepVecEnv
 from roboyard.envs.vector_shared import SharedMemoryVecEnv
 from roboyard.errors import ConfigError
 
@@ -77,7 +77,7 @@ def make_vec_env(
 
 def _in_this_process(makers: list[Callable[[], gymnasium.Env[Any, Any]]]) -> DummyVecEnv:
     envs = [make() for make in makers]
-    kind = LockstepVecEnv if can_step_together(envs) else DummyVecEnv
+    kind = LockstepVecEnv if can_step_together(envs) else LocalVecEnv
     return kind([partial(_given, env) for env in envs])
 
 
