@@ -25,6 +25,7 @@ help:
 	@echo "make train      train $(CONFIG) (choose another with CONFIG=...)"
 	@echo "make test       run the test suite (under 10 minutes on 2 cores)"
 	@echo "make test-slow  run the slow tests as well"
+	@echo "make image-test build the container images and run them (Debian, as root)"
 	@echo "make browser    install Chromium (Debian, as root), in which the server's page is tested"
 	@echo "make descriptions  download the public robots that the readers are tested on"
 	@echo "make lint       ruff and mypy"
@@ -56,6 +57,9 @@ test-slow: $(STAMP)
 # Robots of public packages, which the readers are tested on (half a gigabyte, once).
 descriptions: $(STAMP)
 	$(BIN)/python tests/public_descriptions.py
+
+image-test: $(STAMP)
+	$(BIN)/python -m pytest -m images -v $(or $(IMAGES),tests/containers)
 
 browser:
 	@command -v chromium >/dev/null || command -v chromium-browser >/dev/null || { \

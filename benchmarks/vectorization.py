@@ -29,8 +29,8 @@ from stable_baselines3.common.vec_env import DummyVecEnv, SubprocVecEnv
 
 from roboyard.config.schema import EnvConfig
 from roboyard.envs.factory import make_env
-from roboyard.envs.shared import available_cores
 from roboyard.envs.vector_shared import SharedMemoryVecEnv
+from roboyard.resources import available_cores
 
 
 def pss(pids):

@@ -14,11 +14,12 @@ FILES = sorted(PACKAGE.rglob("*.py"))
 
 LAYERS = {
     "text": 0, "json_text": 0, "errors": 0, "registry": 0, "optional": 0, "seeds": 0, "_moved": 0,
+    "resources": 0,
     "config": 1,
     "sim": 2, "robots": 2, "storage": 2, "tracking": 2,
     "envs": 3, "agents": 3, "policies": 3,
     "training": 4, "evaluation": 4,
-    "tuning": 5, "cloud": 5, "serving": 5, "bridges": 5, "dashboard": 5,
+    "tuning": 5, "containers": 5, "cloud": 5, "serving": 5, "bridges": 5, "dashboard": 5,
     "api": 5, "bench": 5,
     "cli": 6, "testing": 6,
     "__main__": 7,
@@ -32,12 +33,13 @@ ALLOWED_WITHIN_LAYER = {
     ("registry", "errors"),
     ("registry", "_moved"),
     ("optional", "errors"),
+    ("resources", "errors"),
     ("cli", "testing"),
 }
 WALLS = {
     "pybullet": ("sim/pybullet/",),
     "pybullet_data": ("sim/pybullet/",),
-    "mujoco": ("sim/mujoco/",),
+    "mujoco": ("sim/mujoco/", "robots/readers/"),
     "jax": ("agents/jax/",),
     "jaxlib": ("agents/jax/",),
     "onnx": ("policies/",),
@@ -55,6 +57,7 @@ WALLS = {
     "torch": ("agents/", "policies/", "training/", "evaluation/", "tracking/", "cli/doctor"),
     "typer": ("cli/",),
 }
+ENGINES = ("mujoco", "pybullet")
 KNOWN_DOUBLE_NAMES = {
     "Choice": 3,
     "Channel": 2, "Constant": 2, "DamagedError": 2, "Entry": 2,
@@ -133,9 +136,19 @@ def test_imports_go_down_only(path: Path) -> None:
         assert down or (area, target) in ALLOWED_WITHIN_LAYER, f"{relative(path)} imports {name}"
 
 
+def required(node: ast.AST) -> Iterator[str]:
+    """Yield every module that is named in a call of ``optional.require``."""
+    for call in ast.walk(node):
+        if isinstance(call, ast.Call) and ast.unparse(call.func).endswith("require"):
+            first = call.args[0] if call.args else None
+            if isinstance(first, ast.Constant) and str(first.value) in ENGINES:
+                yield str(first.value)
+
+
 @pytest.mark.parametrize("path", FILES, ids=relative)
 def test_third_party_packages_stay_behind_their_walls(path: Path) -> None:
-    for name in imports(ast.parse(path.read_text())):
+    tree = ast.parse(path.read_text())
+    for name in (*imports(tree), *required(tree)):
         wall = WALLS.get(name.split(".")[0])
         if wall is not None and not relative(path).startswith("testing/"):
             assert relative(path).startswith(wall), f"{relative(path)} imports {name}"

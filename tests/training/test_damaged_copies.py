@@ -28,7 +28,7 @@ URI = "s3://bucket/runs/tiny/a"
 EACH_DAMAGE = pytest.mark.parametrize(
     ("kind", "every"),
     [
-        *((kind, 9) for kind in DAMAGES),
+        *((kind, 18) for kind in DAMAGES),
         *(pytest.param(kind, 1, marks=pytest.mark.slow) for kind in DAMAGES),
     ],
 )

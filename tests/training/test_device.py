@@ -1,4 +1,4 @@
-"""Threads of the learner: lanes where networks can learn apart, one thread where they are small."""
+"""Threads of the learner: one for small networks, some of the cores for larger ones."""
 
 import os
 
@@ -13,43 +13,46 @@ VECTOR = gymnasium.spaces.Box(-1, 1, (4,), np.float32)
 IMAGE = gymnasium.spaces.Box(0, 255, (36, 36, 3), np.uint8)
 
 
-def threads(algorithm, widths, given="auto", space=VECTOR, device="cpu", cores=2):
+def threads(
+    algorithm, widths, given="auto", space=VECTOR, device="cpu", cores=2, backend="auto", workers=0
+):
     config = ExperimentConfig.model_validate({
         "name": "threads",
-        "env": {"id": "roboyard/SimpleRobot-v0"},
-        "agent": {"algorithm": algorithm, "network": {"actor": widths, "critic": widths}},
+        "env": {"id": "roboyard/SimpleRobot-v0", "num_envs": 8, "workers": workers},
+        "agent": {
+            "algorithm": algorithm,
+            "backend": backend,
+            "network": {"actor": widths, "critic": widths},
+        },
         "train": {"total_steps": 1000, "threads": given},
     })  # fmt: skip
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(os, "sched_getaffinity", lambda _: range(cores))
-        return tuple(choose_threads(config, space, device))
+        return choose_threads(config, space, device)
 
 
-def test_actor_and_critics_of_middle_size_learn_side_by_side_on_one_thread_each():
-    for algorithm in ("PPO", "SAC", "TD3"):
-        assert threads(algorithm, [256, 256]) == (1, 2)
+@pytest.mark.parametrize("cores", [1, 2, 64])
+def test_small_networks_learn_on_one_thread(cores):
+    assert threads("PPO", [64, 64], cores=cores) == 1
+    assert threads("SAC", [128, 128], cores=cores) == 1
 
 
-def test_the_threads_of_an_operation_do_not_depend_on_the_cores():
-    for cores in (1, 2, 64):
-        assert threads("SAC", [400, 300], cores=cores)[0] == 1
+def test_larger_networks_and_images_use_up_to_four_cores():
+    for cores, expected in ((1, 1), (2, 2), (4, 4), (64, 4)):
+        assert threads("TQC", [400, 300], cores=cores) == expected
+        assert threads("PPO", [64, 64], space=IMAGE, cores=cores) == expected
 
 
-def test_small_networks_learn_on_one_thread():
-    assert threads("PPO", [64, 64]) == (1, 1)
-
-
-def test_algorithms_without_lanes_and_images_use_the_threads_of_torch():
-    assert threads("TQC", [400, 300], cores=4) == (4, 1)
-    assert threads("PPO", [64, 64], space=IMAGE, cores=4) == (4, 1)
+def test_each_worker_process_keeps_a_core():
+    assert threads("SAC", [256, 256], cores=4, workers=2) == 2
+    assert threads("SAC", [256, 256], cores=2, workers=4) == 1
 
 
 def test_an_accelerator_needs_one_thread():
-    assert threads("SAC", [400, 300], device="cuda") == (1, 1)
+    assert threads("SAC", [400, 300], device="cuda", cores=4) == 1
 
 
-def test_given_threads_are_shared_out_to_the_lanes():
-    assert threads("SAC", [400, 300], given=1) == (1, 1)
-    assert threads("SAC", [400, 300], given=2) == (1, 2)
-    assert threads("SAC", [2048, 2048], given=8) == (4, 2)
-    assert threads("TQC", [400, 300], given=3) == (3, 1)
+@pytest.mark.parametrize("backend", ["torch", "jax", "auto"])
+def test_given_threads_count(backend):
+    assert threads("SAC", [64, 64], given=3, backend=backend) == 3
+    assert threads("PPO", [64, 64], given=1, cores=4, backend=backend, space=IMAGE) == 1

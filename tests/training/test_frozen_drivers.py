@@ -20,7 +20,7 @@ from roboyard.storage.lease_record import LEASE_FILE, observe
 from roboyard.storage.runs import has_remains
 from roboyard.testing.faulty_s3 import FaultyS3
 
-QUICK = {"evaluation", "checkpoint"}
+QUICK = {"checkpoint"}
 LOCAL_PHASES = [phase for phase in PHASES if phase not in {"upload", "checkpoint's rename"}]
 URI = "s3://bucket/runs/tiny/a"
 

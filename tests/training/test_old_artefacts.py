@@ -16,6 +16,8 @@ from typer.testing import CliRunner
 from roboyard.cli.app import app
 from roboyard.policies import load_policy
 
+LONG = {"final_episodes: 20": "final_episodes: 1", "  final: true": "  final: false"}
+"""What takes long at the end of a run and is no part of the claim."""
 DATA = Path(__file__).parent.parent / "data"
 
 
@@ -25,6 +27,12 @@ def old_run(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
     run.mkdir(parents=True)
     with tarfile.open(DATA / f"old_{request.param}.tar.gz") as archive:
         archive.extractall(run, filter="data")
+    config = run / "config.yaml"
+    text = config.read_text()
+    for long, short in LONG.items():
+        assert long in text
+        text = text.replace(long, short)
+    config.write_text(text)
     return run
 
 

@@ -65,3 +65,13 @@ def test_stacked_observations_are_trained_without_names() -> None:
     contract = describe_envs(EnvConfig(id=f"{__name__}:stacked"))
     assert contract.observations == {}
     assert contract.actions
+
+
+def test_a_replay_buffer_beyond_the_machine_is_refused(tmp_path: Path) -> None:
+    path = written(tmp_path, {"id": "roboyard/SimpleRobot-v0"})
+    config = yaml.safe_load(path.read_text())
+    config["agent"] = {"algorithm": "SAC", "hyperparameters": {"buffer_size": 10**11}}
+    config["train"] = {"total_steps": 1000}
+    path.write_text(yaml.safe_dump(config))
+    with pytest.raises(RoboyardError, match=r"buffer_size 100,000,000,000.* needs about"):
+        rehearse(path)

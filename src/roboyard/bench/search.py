@@ -12,8 +12,8 @@ from roboyard.agents.backends import choose_backend, has_accelerator
 from roboyard.bench import variations
 from roboyard.bench.variations import Effect, Variation
 from roboyard.config.load import load
-from roboyard.envs.shared import available_cores
 from roboyard.errors import RoboyardError
+from roboyard.resources import available_cores
 from roboyard.training.measuring import measure
 from roboyard.training.profile import Profile, Setting
 

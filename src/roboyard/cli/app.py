@@ -15,7 +15,9 @@ from roboyard.cli import (
     config,
     doctor,
     evaluate,
+    experiment,
     export,
+    image,
     init,
     listing,
     play,
@@ -25,6 +27,7 @@ from roboyard.cli import (
     serve,
     task,
     train,
+    tune,
 )
 from roboyard.cli.output import echo
 from roboyard.errors import RoboyardError
@@ -65,6 +68,7 @@ def _options(
 
 
 app.command()(train.train)
+app.command()(tune.tune)
 app.command()(bench.bench)
 app.command()(chaos.chaos)
 app.command()(evaluate.evaluate)
@@ -73,8 +77,10 @@ app.command()(export.export)
 app.command()(serve.serve)
 app.command()(init.init)
 app.command()(doctor.doctor)
+app.add_typer(experiment.app, name="experiment")
 app.add_typer(listing.app, name="list")
 app.add_typer(config.app, name="config")
+app.add_typer(image.app, name="image")
 app.add_typer(runs.app, name="runs")
 app.add_typer(policy.app, name="policy")
 app.add_typer(robot.app, name="robot")

@@ -11,7 +11,6 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-import psutil
 import typer
 from rich.console import Console
 
@@ -84,7 +83,9 @@ def bench(
 
 def _machine() -> str:
     """Describe the machine and warn if others use it; return the warning."""
-    from roboyard.envs.shared import available_cores
+    import psutil
+
+    from roboyard.resources import available_cores
     from roboyard.training.provenance import host_facts
 
     busy, load = psutil.cpu_percent(interval=0.5), psutil.getloadavg()[0]

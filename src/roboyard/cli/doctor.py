@@ -13,6 +13,7 @@ from rich.console import Console
 from rich.table import Table
 
 from roboyard.cli.output import cell
+from roboyard.resources import available_cores, memory_limit, memory_text
 
 _CORE = (
     "torch",
@@ -122,10 +123,11 @@ def _video() -> HealthCheck:
 
 
 def _threads() -> HealthCheck:
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    cores, limit_bytes = available_cores(), memory_limit()
     limit = os.environ.get("OMP_NUM_THREADS")
+    memory = "" if limit_bytes is None else f" and {memory_text(limit_bytes)} of memory"
     note = f", OMP_NUM_THREADS={limit}" if limit else ""
-    return HealthCheck("processor", True, f"{cores} cores usable{note}")
+    return HealthCheck("processor", True, f"{cores} cores{memory} usable{note}")
 
 
 def _accelerator() -> HealthCheck:

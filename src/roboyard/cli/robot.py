@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from roboyard.robots.comparison import ComparedRow
     from roboyard.robots.inspect import RobotReport
 
 app = typer.Typer(help="Look at robots: tables, warnings, a picture.", no_args_is_help=True)
@@ -121,6 +122,10 @@ def _show(report: RobotReport) -> None:
         f"\n{report.name}: {len(report.links)} links, {movable} movable joints, total mass "
         f"{report.total_mass:.3f} kg, size {size[0]:.2f} x {size[1]:.2f} x {size[2]:.2f} m"
     )
+    differing = [row for row in report.compared if not row.is_equal]
+    if differing:
+        typer.echo()
+        _print(_compared_table(differing))
     for warning in report.warnings:
         echo(f"warning: {warning}")
     if not report.warnings:
@@ -141,6 +146,16 @@ def _joint_table(report: RobotReport) -> Table:
                      (joint.max_force, joint.max_velocity))  # fmt: skip
         row = (joint.name, joint.kind, joint.link, *limits, *strongest, f"{joint.damping:g}")
         table.add_row(*map(cell, row))
+    return table
+
+
+def _compared_table(rows: list[ComparedRow]) -> Table:
+    table = Table(box=None, pad_edge=False)
+    for column in ("what differs", "file", "simulated", "why"):
+        table.add_column(column)
+    for row in rows:
+        more = f" and {len(row.reasons) - 1} more" if len(row.reasons) > 1 else ""
+        table.add_row(row.what, row.file, row.simulated, (*row.reasons, "not known")[0] + more)
     return table
 
 
@@ -177,6 +192,13 @@ def _record(report: RobotReport) -> dict[str, object]:
         ],
         "total_mass": report.total_mass,
         "bounds": [list(report.bounds.lower), list(report.bounds.upper)],
+        "compared": [
+            {
+                "what": row.what, "file": row.file, "simulated": row.simulated,
+                "reasons": list(row.reasons),
+            }
+            for row in report.compared
+        ],
         "warnings": list(report.warnings),
     }  # fmt: skip
 

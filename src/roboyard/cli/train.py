@@ -18,6 +18,7 @@ from roboyard.cli.output import cell
 from roboyard.config.load import load
 from roboyard.config.schema import ExperimentConfig
 from roboyard.errors import ConfigError, StorageError
+from roboyard.resources import SMALLEST_MEMORY, require_memory
 from roboyard.storage.run_directory import check_run_id
 from roboyard.text import ShownFormatter
 
@@ -94,8 +95,7 @@ def train(
 
         roboyard train configs/cartpole.yaml --supervise
     """
-    if run_id is not None:
-        check_run_id(run_id)
+    _check_start(run_id)
     if supervise:
         limits = (max_preemptions, max_errors, hang_minutes)
         flags = [*["--quiet"] * quiet, *["--profile"] * profile, *["--trust-code"] * trust_code]
@@ -114,6 +114,14 @@ def train(
     if profile:
         _print_profile(result.run_dir)
     raise typer.Exit(result.exit_code)
+
+
+def _check_start(run_id: str | None) -> None:
+    """Refuse an id that is no folder's name, and memory in which the system would end the run."""
+    if run_id is not None:
+        check_run_id(run_id)
+    remedy = "Allow more (docker run --memory, resources.limits.memory), or train elsewhere."
+    require_memory(SMALLEST_MEMORY, "training even a small network", remedy)
 
 
 @contextlib.contextmanager

@@ -31,12 +31,25 @@ class ActuatorConfig(Record):
     a velocity or a position, by ``control``.
     """
 
-    joints: tuple[Pattern, ...] = Field(min_length=1)
+    joints: tuple[Pattern, ...] = ()
     """Joints in the order of the action's entries; those of a pattern come in file order."""
-    control: Literal["torque", "velocity", "position", "pd", "cartesian"] = "torque"
+    links: tuple[Pattern, ...] = ()
+    """For ``thrust``: the links that are pushed, in the order of the action's entries."""
+    control: Literal["torque", "velocity", "position", "pd", "cartesian", "thrust"] = "torque"
     """``torque`` [N m]; ``velocity`` [rad/s] and ``position`` [rad] by the engine's own motors;
     ``pd`` turns positions [rad] into limited torques before each physics step; ``cartesian``
-    moves ``link`` by inverse kinematics: three entries for x, y and z [m]."""
+    moves ``link`` by inverse kinematics: three entries for x, y and z [m]; ``thrust`` pushes
+    ``links`` with forces [N], or by propellers at speeds [rad/s]."""
+    axis: Vector3 = (0.0, 0.0, 1.0)
+    """For ``thrust``: direction of the force in the link's frame, of any length."""
+    points: dict[Pattern, Vector3] = Field(default={})
+    """For ``thrust``: where links are pushed, in their frames [m]; by default at the origin."""
+    thrust_coefficient: PerJoint | None = None
+    """For ``thrust``: action entries are propeller speeds [rad/s], and the thrust is this
+    times the speed squared [N s^2/rad^2]; without it they are the thrust itself [N]."""
+    moment_ratio: PerJoint = 0.0
+    """For ``thrust``: torque about ``axis`` per thrust [m]: the drag of the propeller, positive
+    if that turns clockwise seen against the axis."""
     link: Text | None = None
     """For ``cartesian``: the link that is moved."""
     workspace: tuple[Vector3, Vector3] | None = None
@@ -54,10 +67,11 @@ class ActuatorConfig(Record):
     damping: PerJoint | None = None
     """Velocity gain: [N m s/rad] for ``pd``, unitless for ``position`` and ``velocity``."""
     effort_limit: PerJoint | None = None
-    """Largest torque or force [N m] or [N]; by default the description's limit, if it has one."""
+    """Largest torque or force [N m] or [N]; by default the description's limit, if it has one.
+    With ``compat``, ``torque`` control has none by default."""
     velocity_limit: PerJoint | None = None
-    """Largest velocity that ``position`` and ``velocity`` control aim at [rad/s] or [m/s]; the
-    other modes know none."""
+    """Largest velocity that ``position`` and ``velocity`` control aim at [rad/s] or [m/s]; by
+    default the description's limit, and with ``compat`` none. The other modes know none."""
     single_precision: bool = False
     """Compute torques in single precision, to reproduce programs that do (``torque`` only)."""
 
@@ -71,6 +85,19 @@ class ActuatorConfig(Record):
             raise ValueError(
                 f"control '{self.control}' takes no velocity_limit; 'position' and 'velocity' do"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _moved_parts_fit(self) -> Self:
+        if self.control == "thrust":
+            _check_thrust(self)
+            return self
+        if not self.joints:
+            raise ValueError(f"control '{self.control}' needs joints")
+        for name in ("links", "axis", "points", "thrust_coefficient", "moment_ratio"):
+            field = type(self).model_fields[name]
+            if getattr(self, name) != field.get_default(call_default_factory=True):
+                raise ValueError(f"control '{self.control}' takes no {name}; 'thrust' does")
         return self
 
     @model_validator(mode="after")
@@ -95,6 +122,20 @@ def _check_cartesian(config: ActuatorConfig) -> None:
         for axis, low, high in zip("xyz", *config.workspace, strict=True):
             if low > high:
                 raise ValueError(f"workspace is reversed along {axis}: {low} is above {high}")
+
+
+def _check_thrust(config: ActuatorConfig) -> None:
+    if config.joints:
+        raise ValueError("control 'thrust' takes no joints; links names what is pushed")
+    if not config.links:
+        raise ValueError("control 'thrust' needs links, those that are pushed")
+    if not any(config.axis):
+        raise ValueError("axis is 0 0 0, but must have a direction")
+    if config.offset == "initial":
+        raise ValueError("control 'thrust' has no initial offset; give numbers")
+    for name in ("stiffness", "damping"):
+        if getattr(config, name) is not None:
+            raise ValueError(f"control 'thrust' takes no {name}")
 
 
 class LinkOverrides(Record):
@@ -173,3 +214,37 @@ class RobotSpec(Record):
     """Properties of links, instead of the description's; ``base`` is the base."""
     joints: dict[Pattern, JointOverrides] = Field(default={})
     """Properties of joints, instead of the description's."""
+
+    @model_validator(mode="after")
+    def _keep_meaning(self) -> Self:
+        """Let what earlier versions wrote mean what it meant: they had no ``compat``.
+
+        Runs and bundles hold every key of their version, which nobody writes by hand.
+        """
+        given = self.model_fields_set
+        if given == _KEYS_BEFORE_COMPAT:
+            object.__setattr__(self, "compat", True)  # Nobody else has the record yet.
+        return self
+
+
+_KEYS_BEFORE_COMPAT = frozenset(
+    [
+        "file",
+        "description",
+        "body",
+        "fixed_base",
+        "position",
+        "rotation",
+        "scale",
+        "inertia",
+        "self_collision",
+        "base_link",
+        "feet",
+        "ignored_joints",
+        "joint_positions",
+        "actuators",
+        "links",
+        "joints",
+    ]
+)
+"""All keys of version 0.1, whose engine read robots' files itself."""

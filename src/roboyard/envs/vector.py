@@ -16,13 +16,13 @@ from roboyard.envs.lockstep import can_step_together
 from roboyard.envs.recorded import make_resumable_env
 from roboyard.envs.shared import (
     InfoMode,
-    available_cores,
     choose_workers,
     measure_step_cost,
 )
 from roboyard.envs.vector_local import LocalVecEnv, LockstepVecEnv
 from roboyard.envs.vector_shared import SharedMemoryVecEnv
 from roboyard.errors import ConfigError
+from roboyard.resources import available_cores
 
 _logger = logging.getLogger(__name__)
 

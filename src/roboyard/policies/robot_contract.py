@@ -49,7 +49,12 @@ def _describe_actuator(actuator: Actuator) -> JsonValue:
             value[name] = _numbers(given)
     if config.link is not None:
         value |= config.model_dump(mode="json", include={"link", "workspace", "rotation"})
+    if config.control == "thrust":
+        value |= config.model_dump(mode="json", include=_THRUST)
     return value
+
+
+_THRUST = {"links", "axis", "points", "thrust_coefficient", "moment_ratio"}
 
 
 def _numbers(values: np.ndarray) -> list[JsonValue]:

@@ -36,16 +36,15 @@ class Actuator(ABC):
     def __init__(self, robot: Robot, config: ActuatorConfig, where: str) -> None:
         """Resolve names and numbers; ``where`` is the place for messages."""
         self.config = config
-        self.indices = np.array(match_names(config.joints, robot.joint_names, "joint", where))
+        found = match_names(config.joints, robot.joint_names, "joint", where)
+        self.indices = np.array(found, dtype=np.intp)
         """Positions of the joints in ``robot.joint_names``, shape (joints,)."""
         self.names = tuple(robot.joint_names[index] for index in self.indices)
         self.joints = tuple(robot.joint_indices[index] for index in self.indices)
         """The world's numbers of the joints."""
         self.scale = self._scales(where)
         self.offset = self._offset(robot, where)
-        self.effort_limit = self._limit(
-            robot, config.effort_limit, [joint.max_force for joint in robot.joints], where
-        )
+        self.effort_limit = self._effort_limit(robot, where)
         self.torques: Floats = np.zeros(len(self.names))
         """Torques commanded last [N m] or [N], where this mode knows them, shape (joints,)."""
         self._robot = robot
@@ -93,22 +92,23 @@ class Actuator(ABC):
             return initial
         return per_joint(self.config.offset, self.names, f"{where}.offset")
 
-    def _limit(
-        self, robot: Robot, limit: PerJoint | None, described: list[float], where: str
-    ) -> Floats:
+    def _effort_limit(self, robot: Robot, where: str) -> Floats:
         """Return limits, from the description where the spec has none; infinite if both lack."""
-        del robot  # Unused.
+        described = [joint.max_force for joint in robot.joints]
+        return self._limit(self.config.effort_limit, described, f"{where}.effort_limit")
+
+    def _velocity_limit(self, robot: Robot, where: str) -> Floats:
+        """Return largest velocities to aim at; of compat robots only the spec's count."""
+        is_compat = robot.spec.compat
+        described = [0.0 if is_compat else joint.max_velocity for joint in robot.joints]
+        return self._limit(self.config.velocity_limit, described, f"{where}.velocity_limit")
+
+    def _limit(self, limit: PerJoint | None, described: list[float], where: str) -> Floats:
         own = np.array([described[index] or np.inf for index in self.indices])
         if limit is None:
             return own
-        given = per_joint(limit, self.names, f"{where}.effort_limit", default=np.nan)
+        given = per_joint(limit, self.names, where, default=np.nan)
         return np.where(np.isnan(given), own, given)
-
-    def _velocity_limit(self, where: str) -> Floats:
-        """Return largest velocities to aim at, infinite where the spec has none."""
-        given = self.config.velocity_limit
-        where = f"{where}.velocity_limit"
-        return per_joint(np.inf if given is None else given, self.names, where, default=np.inf)
 
     def _gains(self, value: PerJoint | None, name: str, default: float) -> Floats:
         return per_joint(default if value is None else value, self.names, f"{self._where}.{name}")
@@ -134,7 +134,8 @@ class TorqueActuator(Actuator):
         self._send = robot.world.torque_writer(robot.body, self.joints)
         self._forces: list[float] = []
         self._has_offset = bool(self.offset.any())
-        self._is_limited = config.effort_limit is not None
+        described_counts = not robot.spec.compat and bool(np.isfinite(self.effort_limit).any())
+        self._is_limited = config.effort_limit is not None or described_counts
         self._is_single = config.single_precision
         if self._is_single:
             self.scale = self.scale.astype(np.float32).astype(np.float64)
@@ -171,7 +172,7 @@ class VelocityActuator(Actuator):
     def __init__(self, robot: Robot, config: ActuatorConfig, where: str) -> None:
         """Resolve the numbers."""
         super().__init__(robot, config, where)
-        self.velocity_limit = self._velocity_limit(where)
+        self.velocity_limit = self._velocity_limit(robot, where)
         self.keep_nominal()
 
     def command(self, action: Floats) -> None:
@@ -195,7 +196,8 @@ class PositionActuator(Actuator):
         super().__init__(robot, config, where)
         self.stiffness = self._gains(config.stiffness, "stiffness", 0.1)
         self.damping = self._gains(config.damping, "damping", 1.0)
-        self.velocity_limit = self._velocity_limit(where)
+        self.velocity_limit = self._velocity_limit(robot, where)
+        self._is_capped = bool(np.isfinite(self.velocity_limit).any())
         self._goal: Floats = self.offset.copy()
         self._reader = JointReader(robot.world, robot.body, self.joints)
         self.keep_nominal()
@@ -203,7 +205,7 @@ class PositionActuator(Actuator):
     def command(self, action: Floats) -> None:
         """Set the target positions."""
         self._goal = self.offset + self.scale * action
-        if self.config.velocity_limit is None:
+        if not self._is_capped:
             self._aim(self._goal)
 
     def drive(self) -> None:
@@ -211,7 +213,7 @@ class PositionActuator(Actuator):
 
         The motor aims at the velocity that removes ``stiffness`` of the error in a physics step.
         """
-        if self.config.velocity_limit is not None:
+        if self._is_capped:
             self._reader.read()
             here = self._reader.positions
             step = self.velocity_limit * self._robot.world.config.time_step

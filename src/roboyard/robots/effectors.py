@@ -17,6 +17,7 @@ from roboyard.robots.actuators import (
     VelocityActuator,
 )
 from roboyard.robots.matching import per_joint
+from roboyard.robots.thrusters import ThrustActuator
 from roboyard.sim.rotations import quaternion
 
 if TYPE_CHECKING:
@@ -86,5 +87,6 @@ ACTUATORS: dict[str, type[Actuator]] = {
     "position": PositionActuator,
     "pd": PDActuator,
     "cartesian": CartesianActuator,
+    "thrust": ThrustActuator,
 }
 """Control modes of ``ActuatorConfig.control``."""

@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 
 from roboyard.config.robots import ActuatorConfig, RobotSpec
 from roboyard.robots import description
-from roboyard.robots.loading import simulated_model
+from roboyard.robots.comparison import ComparedRow, compare_models
+from roboyard.robots.loading import described_model, simulated_model
 from roboyard.robots.normalization import grouped
 from roboyard.robots.robot import BASE, MJCF, Robot, choose_body, load_bodies
 from roboyard.robots.spec import find_asset, load_robot
@@ -52,6 +53,8 @@ class RobotReport(NamedTuple):
     """Box around the robot at its initial pose."""
     warnings: tuple[str, ...]
     """What is likely to make training fail, one sentence each."""
+    compared: tuple[ComparedRow, ...]
+    """The file's figures beside those that are simulated; none of ``compat`` robots."""
     picture: NDArray[np.uint8] | None
     """The robot at its initial pose, shape (height, width, 3), if it was asked for."""
 
@@ -102,6 +105,7 @@ def inspect_robot(
             sum(link.mass.mass for link in links),
             bounds,
             warnings,
+            _compared(world, spec),
             _picture(world, ground, bounds) if with_picture else None,
         )
 
@@ -126,6 +130,13 @@ def _file_warnings(world: World, spec: RobotSpec) -> list[str]:
         return grouped(simulated_model(spec, file, world.max_links).remarks)
     inertias = description.inertia_faults(file) if spec.inertia == "file" else []
     return [*description.words_for_numbers(file), *inertias]
+
+
+def _compared(world: World, spec: RobotSpec) -> tuple[ComparedRow, ...]:
+    if spec.compat:
+        return ()  # The engine reads the file itself.
+    file = find_asset(spec.file)
+    return compare_models(described_model(spec, file), simulated_model(spec, file, world.max_links))
 
 
 def _mass_warnings(

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 
 from roboyard.config.robots import RobotSpec
-from roboyard.robots.normalization import Normalization, normalize
+from roboyard.robots.normalization import Normalization, grouped, normalize
 from roboyard.robots.readers.files import read_robot
 from roboyard.sim import Placement, RobotDescription, World, data_path
 from roboyard.sim.mechanics import quaternion_from_rotation
 from roboyard.sim.model import RobotModel
 from roboyard.sim.rotations import quaternion
+
+_LOG = logging.getLogger(__name__)
+_TOLD: set[Path] = set()
 
 
 def load_model(world: World, spec: RobotSpec, file: Path) -> int:
@@ -20,10 +24,28 @@ def load_model(world: World, spec: RobotSpec, file: Path) -> int:
         RobotDescriptionError: The file is wrong; the message names the place.
     """
     model = simulated_model(spec, file, world.max_links)
+    _tell(file, model)
     described = RobotDescription(
         file, spec.fixed_base, spec.scale, self_collision=spec.self_collision, model=model
     )
     return world.load_robot(described, placement_of(spec, model))[0]
+
+
+def _tell(file: Path, model: RobotModel) -> None:
+    """Log once a process in what the robot differs from its file."""
+    if file not in _TOLD:
+        _TOLD.add(file)
+        for line in grouped(model.remarks):
+            _LOG.warning("robot '%s': %s.", file.name, line)
+
+
+def described_model(spec: RobotSpec, file: Path) -> RobotModel:
+    """Return the model of the robot as its file tells it.
+
+    Raises:
+        RobotDescriptionError: The file is wrong; the message names the place.
+    """
+    return read_robot(file, spec.packages, spec.body, (data_path(),))
 
 
 def simulated_model(spec: RobotSpec, file: Path, max_links: int | None = None) -> RobotModel:
@@ -37,8 +59,9 @@ def simulated_model(spec: RobotSpec, file: Path, max_links: int | None = None) -
     Raises:
         RobotDescriptionError: The file is wrong; the message names the place.
     """
-    read = read_robot(file, spec.packages, spec.body, (data_path(),))
-    kept = (*spec.feet, *([spec.base_link] if spec.base_link else []))
+    read = described_model(spec, file)
+    kept = {*spec.feet, *(link for group in spec.actuators for link in group.links)}
+    kept |= {link for link in (spec.base_link, *(g.link for g in spec.actuators)) if link}
     options = Normalization(
         inertia="refuse" if spec.inertia == "refuse" else "mend",
         masses=spec.inertia if spec.inertia in ("shapes", "computed") else "file",

@@ -8,16 +8,19 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from roboyard.robots.robot import BASE, Robot
-from roboyard.sim.rotations import euler_angles
+from roboyard.sim.rotations import euler_angles, moved_velocity
 from roboyard.sim.rows import (
     ANGULAR_VELOCITY,
     CENTER,
+    FRAME_ORIENTATION,
+    FRAME_POSITION,
     LINK,
     NORMAL_FORCE,
     ORIENTATION,
     OTHER_BODY,
     OTHER_LINK,
     VELOCITY,
+    LinkRow,
 )
 
 if TYPE_CHECKING:
@@ -118,6 +121,10 @@ def _base_read(state: RobotState, robot: Robot, links_are_read: bool) -> Callabl
         return _body_base_read(state, robot)
     link, euler = robot.base_link, euler_angles
     sample = robot.world.link_reader(robot.body, (link,))
+    if not robot.spec.compat:
+        return _link_frame_read(
+            state, (lambda: state.link_rows[link]) if links_are_read else (lambda: sample()[0])
+        )
 
     def read() -> None:
         row = state.link_rows[link] if links_are_read else sample()[0]
@@ -125,6 +132,20 @@ def _base_read(state: RobotState, robot: Robot, links_are_read: bool) -> Callabl
         state.base_velocity = row[VELOCITY]
         state.base_angular_velocity = row[ANGULAR_VELOCITY]
         state.base_euler = euler(row[ORIENTATION])
+
+    return read
+
+
+def _link_frame_read(state: RobotState, sample: Callable[[], LinkRow]) -> Callable[[], None]:
+    """Read a link's pose and the velocity of its origin in the frame that its file describes."""
+
+    def read() -> None:
+        row = sample()
+        state.base_position, state.base_orientation = row[FRAME_POSITION], row[FRAME_ORIENTATION]
+        state.base_angular_velocity = turning = row[ANGULAR_VELOCITY]
+        (x, y, z), (cx, cy, cz) = row[FRAME_POSITION], row[CENTER]
+        state.base_velocity = moved_velocity(row[VELOCITY], turning, (x - cx, y - cy, z - cz))
+        state.base_euler = euler_angles(state.base_orientation)
 
     return read
 

@@ -12,7 +12,7 @@ from roboyard.errors import SimulationError
 from roboyard.robots.reading import NO_LINKS, PARTS, Thing, bind_reads
 from roboyard.robots.robot import Robot
 from roboyard.sim import Picture, View
-from roboyard.sim.rows import CENTER, ORIENTATION, VELOCITY, LinkRow
+from roboyard.sim.rows import CENTER, FRAME_ORIENTATION, ORIENTATION, VELOCITY, LinkRow
 from roboyard.sim.settings import Quaternion, Vector
 
 Floats = NDArray[np.float64]
@@ -32,13 +32,13 @@ class RobotState:
     step = 0
     """Control steps since the reset."""
     base_position: Vector = _ORIGIN
-    """Centre of mass of the robot's base link [m]."""
+    """Origin of the robot's base link [m]; with ``compat`` its centre of mass."""
     base_orientation: Quaternion = _UPRIGHT
     """Orientation of the robot's base link (x, y, z, w)."""
     base_euler: Vector = _ORIGIN
     """Roll, pitch and yaw of the base link [rad]."""
     base_velocity: Vector = _ORIGIN
-    """Velocity of the base link's centre of mass [m/s]."""
+    """Velocity of the base link's origin [m/s]; with ``compat`` of its centre of mass."""
     base_angular_velocity: Vector = _ORIGIN
     """Angular velocity of the base link [rad/s]."""
     initial_base_position: Vector = _ORIGIN
@@ -116,8 +116,10 @@ class RobotState:
 
     @property
     def link_orientations(self) -> list[Quaternion]:
-        """Orientations of the links' inertial frames (x, y, z, w)."""
-        return [row[ORIENTATION] for row in self.link_rows]
+        """Orientations of the links (x, y, z, w); with ``compat`` of their inertial frames."""
+        if self.robot.spec.compat:
+            return [row[ORIENTATION] for row in self.link_rows]
+        return [row[FRAME_ORIENTATION] for row in self.link_rows]
 
     @property
     def link_velocities(self) -> list[Vector]:

@@ -32,6 +32,12 @@ def euler_angles(orientation: Quaternion) -> Vector:
     return roll, math.asin(sine), math.atan2(2 * (x * y + w * z), ww + xx - yy - zz)
 
 
+def moved_velocity(linear: Vector, angular: Vector, away: Vector) -> Vector:
+    """Return the velocity of a point that lies ``away`` [m] from one with velocity ``linear``."""
+    (a, b, c), (x, y, z) = angular, away
+    return linear[0] + b * z - c * y, linear[1] + c * x - a * z, linear[2] + a * y - b * x
+
+
 def quaternion(angles: Vector) -> Quaternion:
     """Return the orientation (x, y, z, w) of roll, pitch and yaw [rad]."""
     roll, pitch, yaw = (angle / 2.0 for angle in angles)

@@ -12,8 +12,8 @@ from roboyard.agents.backends import BackendChoice, choose_backend, has_accelera
 from roboyard.agents.spaces import has_images
 from roboyard.config.algorithm_specs import AlgorithmSpec
 from roboyard.config.schema import ExperimentConfig
-from roboyard.envs.shared import available_cores
 from roboyard.errors import ConfigError
+from roboyard.resources import available_cores
 
 _LOG = logging.getLogger(__name__)
 

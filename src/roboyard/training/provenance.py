@@ -16,6 +16,7 @@ from pathlib import Path
 import torch
 
 from roboyard import json_text
+from roboyard.resources import available_cores
 from roboyard.storage import atomic
 from roboyard.storage.run_directory import RunDirectory, now
 
@@ -92,7 +93,7 @@ def host_facts() -> dict[str, str | int]:
         "processor": _processor(),
         "kernels": _kernels(),
         "cores": os.cpu_count() or 1,
-        "usable_cores": _usable_cores(),
+        "usable_cores": available_cores(),
     }
 
 
@@ -167,10 +168,3 @@ def _cpuinfo(name: str) -> str:
         return ""
     values = (line.partition(":")[2] for line in lines if line.partition(":")[0].strip() == name)
     return next(values, "").strip()
-
-
-def _usable_cores() -> int:
-    try:
-        return len(os.sched_getaffinity(0))
-    except AttributeError:  # not Linux
-        return os.cpu_count() or 1

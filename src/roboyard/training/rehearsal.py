@@ -12,8 +12,10 @@ from typing import Any, Final
 
 import torch
 
+from roboyard.agents.memory import check_memory
 from roboyard.config.load import load
 from roboyard.config.schema import ExperimentConfig
+from roboyard.envs.factory import make_env
 from roboyard.errors import ConfigError, RoboyardError
 from roboyard.training.seeding import preserved_generators
 from roboyard.training.trainer import Trainer
@@ -36,9 +38,11 @@ def rehearse(source: str | Path, overrides: Sequence[str] = ()) -> None:
         RoboyardError: Training would be refused, or fail; the message is training's own.
     """
     threads = torch.get_num_threads()
+    full = load(source, overrides)
     with tempfile.TemporaryDirectory(prefix="roboyard-rehearsal-") as folder:
-        short = load(source, [*overrides, *_shortened(load(source, overrides), folder)])
+        short = load(source, [*overrides, *_shortened(full, folder)])
         try:
+            _check_memory(full)
             with preserved_generators(), _silence():
                 Trainer(short, run_id="rehearsal", progress=False).train()
         except RoboyardError:
@@ -49,6 +53,15 @@ def rehearse(source: str | Path, overrides: Sequence[str] = ()) -> None:
             ) from error
         finally:
             torch.set_num_threads(threads)
+
+
+def _check_memory(config: ExperimentConfig) -> None:
+    """Check what a rehearsal's small buffer does not show."""
+    env = make_env(config.env)
+    try:
+        check_memory(config.agent, env.observation_space, env.action_space)
+    finally:
+        env.close()
 
 
 def _shortened(config: ExperimentConfig, folder: str) -> list[str]:

@@ -17,6 +17,7 @@ from stable_baselines3.her import HerReplayBuffer
 from roboyard.agents.backends import set_up_learner
 from roboyard.agents.factory import build_agent
 from roboyard.agents.fit import check_family
+from roboyard.agents.memory import check_memory
 from roboyard.agents.torch.threads import torch_threads
 from roboyard.config.agents import CustomAgent
 from roboyard.config.schema import ExperimentConfig
@@ -233,6 +234,7 @@ def _build_algorithm(
     device, reason = choose_device(config, venv.observation_space)
     threads = choose_threads(config, venv.observation_space, device)
     stack.enter_context(torch_threads(threads))
+    check_memory(config.agent, venv.observation_space, venv.action_space)
     algorithm = build_agent(config.agent, venv, seed=config.seed, device=device)
     parameters = sum(parameter.numel() for parameter in algorithm.policy.parameters())
     _LOG.info(

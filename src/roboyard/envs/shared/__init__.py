@@ -23,14 +23,13 @@ Nothing here imports torch or stable_baselines3, so workers start fast and stay 
 
 from __future__ import annotations
 
-from roboyard.envs.shared.choose import available_cores, choose_workers, measure_step_cost
+from roboyard.envs.shared.choose import choose_workers, measure_step_cost
 from roboyard.envs.shared.pool import InfoMode, StepResult, WorkerPool
 
 __all__ = [
     "InfoMode",
     "StepResult",
     "WorkerPool",
-    "available_cores",
     "choose_workers",
     "measure_step_cost",
 ]

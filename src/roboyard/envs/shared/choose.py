@@ -5,11 +5,9 @@ The choice never changes a result: trajectories are the same with any number of 
 
 from __future__ import annotations
 
-import os
 import random
 import time
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any, Final
 
 import gymnasium
@@ -21,21 +19,6 @@ _WORKER_OVERHEAD_S: Final = 15e-6
 ``benchmarks/vectorization.py`` as the time beyond the slower worker's own."""
 _WORTH_IT: Final = 0.8
 """Workers are used when a vectorised step takes at most this share of its time without."""
-_CGROUP_LIMIT = Path("/sys/fs/cgroup/cpu.max")
-
-
-def available_cores() -> int:
-    """Return the cores this process may use, by its affinity and its container's limit."""
-    try:
-        cores = len(os.sched_getaffinity(0))
-    except AttributeError:  # not Linux
-        cores = os.cpu_count() or 1
-    try:
-        quota, period = _CGROUP_LIMIT.read_text().split()
-        cores = min(cores, max(1, int(quota) // int(period)))
-    except (OSError, ValueError):
-        pass  # no limit
-    return cores
 
 
 def choose_workers(*, cores: int, num_envs: int, step_cost: float) -> int:

@@ -48,6 +48,14 @@ def nearness(state: RobotState, link: Link, name: Object, width: PositiveFloat =
     return 1.0 - math.tanh(distance(state, link, name) / width)
 
 
+@reward(LINKS, BASE_POSE)
+def point_nearness(
+    state: RobotState, link: Link, name: Command, width: PositiveFloat = 0.1
+) -> float:
+    """Return 1 - tanh(d / width) of the distance d [m] from a link to a commanded point."""
+    return 1.0 - math.tanh(point_distance(state, link, name) / width)
+
+
 @reward(OBJECTS, LINKS, BASE_POSE)
 def success(state: RobotState, link: Link, name: Object, tolerance: PositiveFloat = 0.05) -> float:
     """Return 1 while a link is within ``tolerance`` [m] of an object, else 0."""

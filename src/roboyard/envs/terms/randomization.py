@@ -247,7 +247,8 @@ def joint_offsets(context: EventContext, offset: Distribution) -> Drawings:
     """
     drawn: list[float] = []
     state = context.state
-    for actuator in context.robot.actuators:
+    driven = [actuator for actuator in context.robot.actuators if actuator.names]
+    for actuator in driven:
         offsets = draw(offset, context.generator, len(actuator.names))
         _shift(actuator, -offsets)
         if state is not None:

@@ -8,6 +8,7 @@ from roboyard.sim.bodies import BaseState
 from roboyard.sim.mechanics import quaternion_from_rotation
 from roboyard.sim.model import Pose
 from roboyard.sim.pybullet.engine import pybullet
+from roboyard.sim.rotations import moved_velocity
 from roboyard.sim.settings import Quaternion, Vector
 
 
@@ -37,7 +38,7 @@ class BaseFrame:
             angular: Of the link [rad/s].
         """
         x, y, z = self.link_pose((0.0, 0.0, 0.0), orientation)[0]
-        return _moved(linear, angular, (x, y, z)), angular
+        return moved_velocity(linear, angular, (x, y, z)), angular
 
     def state(self, inertial: BaseState) -> BaseState:
         """Return the link's state from that of the inertial frame."""
@@ -49,17 +50,7 @@ class BaseFrame:
         place, turn, linear, angular = link
         position, orientation = pybullet.multiplyTransforms(place, turn, *self._outward)
         away = (position[0] - place[0], position[1] - place[1], position[2] - place[2])
-        return BaseState(position, orientation, _moved(linear, angular, away), angular)
-
-
-def _moved(linear: Vector, angular: Vector, away: Vector) -> Vector:
-    """Return the velocity of a point that lies ``away`` from one with velocity ``linear``."""
-    (a, b, c), (x, y, z) = angular, away
-    return (
-        linear[0] + b * z - c * y,
-        linear[1] + c * x - a * z,
-        linear[2] + a * y - b * x,
-    )
+        return BaseState(position, orientation, moved_velocity(linear, angular, away), angular)
 
 
 def _plain(pose: Pose) -> tuple[Vector, Quaternion]:
