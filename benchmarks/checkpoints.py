@@ -34,10 +34,10 @@ from stable_baselines3.common.callbacks import BaseCallback
 
 from roboyard.config.load import load
 from roboyard.config.schema import CheckpointConfig, ExperimentConfig
+from roboyard.runs.supervisor import Child
 from roboyard.storage import open_store
-from roboyard.storage.push import Mirror
+from roboyard.storage.mirror.push import Mirror
 from roboyard.testing.faulty_s3 import FaultyS3
-from roboyard.training.supervisor import Child
 from roboyard.training.trainer import Trainer
 
 ROOT = Path(__file__).parent.parent

@@ -34,7 +34,7 @@ from typing import NamedTuple
 import numpy as np
 import psutil
 
-from roboyard.serving.tensors import save
+from roboyard.serving.http.tensors import save
 from serving import PERIOD_S, ROBOTS, ROBOYARD, make_bundle, observation, shake_hands
 
 MAX_P99_MS, MAX_GROWTH = 20.0, 1.2

@@ -30,8 +30,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from roboyard.policies.runtime import RuntimePolicy
-from roboyard.serving.tensors import save
+from roboyard.policies.runtime.policy import RuntimePolicy
+from roboyard.serving.http.tensors import save
 
 OBSERVATIONS, ACTIONS = 48, 12
 CLIENTS = (1, 16, 64)
@@ -48,7 +48,8 @@ def make_bundle(folder: Path) -> Path:
     from stable_baselines3.common.vec_env import DummyVecEnv
 
     from roboyard.agents import build_agent
-    from roboyard.policies import ObservationNormalizer, PolicyBundle, completing
+    from roboyard.policies import ObservationNormalizer, PolicyBundle
+    from roboyard.policies.export import finalize
     from roboyard.testing.agent_configs import small_agent, small_experiment
     from roboyard.testing.fake_envs import FakeEnv
 
@@ -66,7 +67,7 @@ def make_bundle(folder: Path) -> Path:
         action_space=action,
         provenance={},
     )
-    completing.export(path, make_env=lambda: FakeEnv(observation, action))
+    finalize.export(path, make_env=lambda: FakeEnv(observation, action))
     return path
 
 
@@ -188,7 +189,7 @@ async def shake_hands(
 ROBOYARD = "from roboyard.cli import main; main()"
 LITSERVE = """
 import sys, numpy as np, litserve as ls
-from roboyard.policies.runtime import RuntimePolicy
+from roboyard.policies.runtime.policy import RuntimePolicy
 class Api(ls.LitAPI):
     def setup(self, device): self.policy = RuntimePolicy.open(sys.argv[1])
     def decode_request(self, request): return np.asarray(request["observation"], np.float32)
@@ -206,7 +207,7 @@ if __name__ == "__main__":
 RAY = """
 import os, sys, time, logging, numpy as np, ray
 from ray import serve
-from roboyard.policies.runtime import RuntimePolicy
+from roboyard.policies.runtime.policy import RuntimePolicy
 path, port, rows = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
 ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False, logging_level=logging.ERROR)
 serve.start(http_options={"host": "127.0.0.1", "port": port})

@@ -29,7 +29,7 @@ from stable_baselines3.common.vec_env import DummyVecEnv, SubprocVecEnv
 
 from roboyard.config.schema import EnvConfig
 from roboyard.envs.factory import make_env
-from roboyard.envs.vector_shared import SharedMemoryVecEnv
+from roboyard.envs.vector.shared_memory_vec_env import SharedMemoryVecEnv
 from roboyard.resources import available_cores
 
 

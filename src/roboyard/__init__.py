@@ -14,6 +14,8 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING
 
+from roboyard import _moved
+
 if TYPE_CHECKING:
     from roboyard.api import evaluate, train
     from roboyard.config.load import load as load_config
@@ -22,17 +24,19 @@ if TYPE_CHECKING:
     from roboyard.envs.simple import SimpleRobotEnv
     from roboyard.errors import RoboyardError
     from roboyard.evaluation.evaluator import Evaluator
-    from roboyard.policies.bundle import PolicyBundle
+    from roboyard.policies.bundle.policy_bundle import PolicyBundle
     from roboyard.policies.loading import load_policy
     from roboyard.training.trainer import Trainer, TrainResult
 
 __version__ = "0.1.0"
 
+_moved.install()
+
 _HOMES = {
     "BaseRobotEnv": "roboyard.envs.base",
     "Evaluator": "roboyard.evaluation.evaluator",
     "ExperimentConfig": "roboyard.config.schema",
-    "PolicyBundle": "roboyard.policies.bundle",
+    "PolicyBundle": "roboyard.policies.bundle.policy_bundle",
     "RoboyardError": "roboyard.errors",
     "SimpleRobotEnv": "roboyard.envs.simple",
     "TrainResult": "roboyard.training.trainer",

@@ -10,7 +10,6 @@ import importlib
 from collections.abc import Iterable
 from typing import Generic, TypeVar
 
-from roboyard._moved import moved
 from roboyard.errors import ConfigError
 
 T = TypeVar("T")
@@ -37,7 +36,7 @@ def resolve_entry(entry: str, kind: str = "object") -> object:
     if not (colon and module_name and attribute_path):
         raise ConfigError(f"{kind} '{entry}' is not of the form 'module:Attr'.")
     try:
-        target: object = importlib.import_module(moved(module_name))
+        target: object = importlib.import_module(module_name)
     except ImportError as error:
         raise ConfigError(
             f"{kind} '{entry}': module '{module_name}' cannot be imported ({error}). "

@@ -14,8 +14,8 @@ from roboyard.config.algorithms import SACHyperparameters
 from roboyard.config.schema import ExperimentConfig
 from roboyard.envs.factory import make_env
 from roboyard.errors import ConfigError
-from roboyard.policies.bundle import PolicyBundle
-from roboyard.policies.completing import verify_graph
+from roboyard.policies.bundle.policy_bundle import PolicyBundle
+from roboyard.policies.export.finalize import verify_graph
 from roboyard.registry import resolve_entry
 from roboyard.testing.agent_configs import small_agent
 from roboyard.training.trainer import Trainer

@@ -8,7 +8,7 @@ from roboyard.bench import variations
 from roboyard.bench.search import Result, Row
 from roboyard.bench.variations import Effect
 from roboyard.config.load import load
-from roboyard.training.profile import Profile, Setting
+from roboyard.training.monitoring.profile import Profile, Setting
 
 
 def config(algorithm, num_envs, **hyperparameters):

@@ -14,8 +14,8 @@ from rich.console import Console
 from roboyard.cli.output import cell
 from roboyard.config.load import load
 from roboyard.errors import ConfigError, RoboyardError
+from roboyard.runs.directory import RunDirectory
 from roboyard.storage.atomic import cannot
-from roboyard.storage.run_directory import RunDirectory
 from roboyard.text import printable
 from roboyard.training.trainer import Trainer
 

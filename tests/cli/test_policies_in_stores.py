@@ -15,8 +15,8 @@ import yaml
 import roboyard as package
 from roboyard.errors import PolicyError, StorageError
 from roboyard.policies import PolicyBundle, load_policy
-from roboyard.policies.runtime import RuntimePolicy
-from roboyard.policies.source import find_bundle
+from roboyard.policies.bundle.locate import find_bundle
+from roboyard.policies.runtime.policy import RuntimePolicy
 from roboyard.storage import open_store
 from roboyard.testing.faulty_s3 import FaultyS3
 

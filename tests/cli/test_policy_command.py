@@ -12,8 +12,8 @@ from roboyard.config.load import load
 from roboyard.envs.factory import make_env
 from roboyard.errors import ConfigError, PolicyError
 from roboyard.policies import PolicyBundle
-from roboyard.policies.manifest import add_to_bundle
-from roboyard.policies.runtime import RuntimePolicy
+from roboyard.policies.bundle.manifest import add_to_bundle
+from roboyard.policies.runtime.policy import RuntimePolicy
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from roboyard.config.schema import EnvConfig
-from roboyard.envs.vector import make_vec_env
+from roboyard.envs.vector.factory import make_vec_env
 
 
 class Same(gymnasium.Env):

@@ -9,8 +9,8 @@ import pytest
 from roboyard.config.schema import EnvConfig
 from roboyard.envs import SimpleRobotEnv
 from roboyard.envs.factory import make_env
-from roboyard.envs.lockstep import can_step_together, step_together
 from roboyard.envs.timing import work_time
+from roboyard.envs.vector.lockstep import can_step_together, step_together
 from roboyard.errors import SimulationError
 
 NUM_ENVS = 3

@@ -13,7 +13,7 @@ from test_recorded import ACTIONS, Walk, run
 from roboyard.config.schema import EnvConfig
 from roboyard.envs import streams
 from roboyard.envs.recorded import RecordedEnv
-from roboyard.envs.vector import make_vec_env
+from roboyard.envs.vector.factory import make_vec_env
 
 
 class OldWalk(Walk):

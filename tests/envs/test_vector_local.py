@@ -7,8 +7,8 @@ from stable_baselines3.common.vec_env import DummyVecEnv
 from roboyard.config.schema import EnvConfig
 from roboyard.envs import SimpleRobotEnv
 from roboyard.envs.factory import make_env
-from roboyard.envs.vector import make_vec_env
-from roboyard.envs.vector_local import LocalVecEnv, LockstepVecEnv
+from roboyard.envs.vector.factory import make_vec_env
+from roboyard.envs.vector.lockstep_vec_env import LocalVecEnv, LockstepVecEnv
 
 NUM_ENVS = 3
 SEEDS = [4, 9, 2]

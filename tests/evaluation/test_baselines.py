@@ -8,10 +8,10 @@ from stable_baselines3 import PPO
 from roboyard.config.load import load, to_yaml
 from roboyard.config.schema import EnvConfig
 from roboyard.errors import ConfigError, PolicyError
-from roboyard.evaluation.baselines import resolve_policy, resolve_subject
 from roboyard.evaluation.evaluate import evaluate_policy_spec
+from roboyard.evaluation.policies import resolve_policy, resolve_subject
 from roboyard.evaluation.scripted import RandomPolicy, ZeroPolicy
-from roboyard.policies.bundle import PolicyBundle
+from roboyard.policies.bundle.policy_bundle import PolicyBundle
 from roboyard.storage.seal import sealed
 
 CARTPOLE = EnvConfig(id="roboyard/SimpleRobot-v0", workers=0)
@@ -31,7 +31,7 @@ def write_run(folder, env=CARTPOLE, names=("best", "last")):
     (folder / "config.yaml").write_text(to_yaml(config))
     for seed, name in enumerate(names):
         from roboyard.agents.factory import build_agent
-        from roboyard.envs.vector import make_vec_env
+        from roboyard.envs.vector.factory import make_vec_env
 
         venv = make_vec_env(CARTPOLE, num_envs=1, seeds=[0], workers=0)
         agent = build_agent(config.agent, venv, seed=seed)

@@ -11,8 +11,8 @@ from stable_baselines3 import PPO
 
 from roboyard.config.schema import EnvConfig
 from roboyard.errors import ConfigError, PolicyError, SimulationError
-from roboyard.evaluation.baselines import resolve_policy
 from roboyard.evaluation.evaluator import Evaluator
+from roboyard.evaluation.policies import resolve_policy
 from roboyard.seeds import derive_seeds
 
 COUNTDOWN = EnvConfig(id="evaluation_envs:Countdown", workers=0)

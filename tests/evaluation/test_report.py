@@ -8,7 +8,7 @@ from roboyard.evaluation.curve import smoothed, thousands
 from roboyard.evaluation.page import duration
 from roboyard.evaluation.report import write_report
 from roboyard.evaluation.statistics import summarize
-from roboyard.storage.run_directory import RunDirectory
+from roboyard.runs.directory import RunDirectory
 
 CONFIG = """
 name: cartpole

@@ -8,10 +8,10 @@ from evaluation_envs import Countdown
 
 from roboyard.config.schema import EnvConfig
 from roboyard.errors import ConfigError, PolicyError, StorageError
-from roboyard.evaluation.baselines import resolve_policy
 from roboyard.evaluation.evaluator import Evaluator
 from roboyard.evaluation.frames import caption, fitted
 from roboyard.evaluation.mp4 import mp4_file
+from roboyard.evaluation.policies import resolve_policy
 from roboyard.evaluation.video import record_video, watch
 
 COUNTDOWN = EnvConfig(id="evaluation_envs:Countdown", workers=0)

@@ -13,10 +13,10 @@ from roboyard.agents import build_agent
 from roboyard.config.load import load
 from roboyard.envs.factory import make_env
 from roboyard.errors import PolicyError
-from roboyard.evaluation.baselines import resolve_subject
 from roboyard.evaluation.evaluate import evaluate_policy_spec
+from roboyard.evaluation.policies import resolve_subject
 from roboyard.policies import PolicyBundle
-from roboyard.policies.manifest import add_to_bundle
+from roboyard.policies.bundle.manifest import add_to_bundle
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "your-own-robot"
 TETRAHEDRON = """mtllib ../looks/steel.mtl

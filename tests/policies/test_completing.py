@@ -12,12 +12,12 @@ from roboyard.config.schema import EnvConfig
 from roboyard.envs.factory import make_env
 from roboyard.errors import MissingDependencyError, PolicyError
 from roboyard.policies import PolicyBundle, load_policy
-from roboyard.policies.completing import complete_bundle, export, verify_graph
+from roboyard.policies.bundle.inspect import differences, entry_rows, joint_rows, summary
 from roboyard.policies.contract import Entry, PolicyContract, complete_contract
-from roboyard.policies.exporter import TorchScriptPolicy
-from roboyard.policies.inspecting import differences, entry_rows, joint_rows, summary
-from roboyard.policies.parity import difference
-from roboyard.policies.runtime import RuntimePolicy
+from roboyard.policies.export.exporter import TorchScriptPolicy
+from roboyard.policies.export.finalize import complete_bundle, export, verify_graph
+from roboyard.policies.export.parity import difference
+from roboyard.policies.runtime.policy import RuntimePolicy
 from roboyard.testing.fake_envs import FORCE, FakeEnv
 
 

@@ -23,9 +23,9 @@ from hypothesis import strategies as st
 
 from roboyard.errors import PolicyError
 from roboyard.policies import PolicyBundle
-from roboyard.policies.completing import export
-from roboyard.policies.parts import MANIFEST_PART, ONNX_PART, POLICY_PART
-from roboyard.policies.runtime import RuntimePolicy
+from roboyard.policies.bundle.layout import MANIFEST_PART, ONNX_PART, POLICY_PART
+from roboyard.policies.export.finalize import export
+from roboyard.policies.runtime.policy import RuntimePolicy
 from roboyard.testing.fake_envs import FakeEnv
 
 OBSERVATION = np.zeros((1, 3), np.float32)

@@ -9,7 +9,7 @@ import pytest
 
 from roboyard.errors import PolicyError
 from roboyard.policies import load_policy
-from roboyard.policies.source import find_bundle
+from roboyard.policies.bundle.locate import find_bundle
 
 
 @pytest.fixture

@@ -14,8 +14,8 @@ from roboyard.agents.spaces import channels_first, keys_to_normalize
 from roboyard.config.schema import EnvConfig
 from roboyard.envs.factory import make_env
 from roboyard.policies import ObservationNormalizer, PolicyBundle, load_policy
-from roboyard.policies.completing import export
-from roboyard.policies.runtime import RuntimePolicy
+from roboyard.policies.export.finalize import export
+from roboyard.policies.runtime.policy import RuntimePolicy
 from roboyard.testing.agent_configs import (
     ALGORITHM_NAMES,
     COMPILED_NAMES,

@@ -14,8 +14,8 @@ from roboyard.agents import build_agent
 from roboyard.config.schema import EnvConfig
 from roboyard.evaluation.evaluator import Evaluator
 from roboyard.policies import ObservationNormalizer, PolicyBundle
-from roboyard.policies.completing import export
-from roboyard.policies.runtime import ObservationError, RuntimePolicy
+from roboyard.policies.export.finalize import export
+from roboyard.policies.runtime.policy import ObservationError, RuntimePolicy
 from roboyard.testing.agent_configs import ALGORITHM_NAMES, small_agent, small_experiment
 from roboyard.testing.fake_envs import FORCE, MIXED, VECTOR, FakeEnv
 
@@ -192,7 +192,8 @@ def test_the_contract_travels_in_the_onnx_file(exported, tmp_path):
 def test_the_runtime_needs_only_numpy_and_onnxruntime(exported, tmp_path):
     exported("SAC")
     code = (
-        "import sys; from roboyard.policies.runtime import RuntimePolicy; import numpy as np; "
+        "import sys; from roboyard.policies.runtime.policy import RuntimePolicy; "
+        "import numpy as np; "
         f"policy = RuntimePolicy.open({str(tmp_path / 'SAC.zip')!r}); "
         "policy.act(np.zeros((1, 3), np.float32)); "
         "heavy = {'torch', 'stable_baselines3', 'sb3_contrib', 'pybullet', 'gymnasium', "

@@ -12,9 +12,9 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 from roboyard.errors import PolicyError
-from roboyard.policies.completing import export
-from roboyard.policies.parts import ONNX_PART
-from roboyard.policies.runtime import RuntimePolicy
+from roboyard.policies.bundle.layout import ONNX_PART
+from roboyard.policies.export.finalize import export
+from roboyard.policies.runtime.policy import RuntimePolicy
 from roboyard.testing.fake_envs import FakeEnv
 
 EXECUTED = []

@@ -14,12 +14,12 @@ import pytest
 from roboyard.config.load import load, to_yaml
 from roboyard.config.trust import UntrustedError
 from roboyard.errors import ConfigError, PolicyError
-from roboyard.evaluation.baselines import resolve_policy, resolve_subject
+from roboyard.evaluation.policies import resolve_policy, resolve_subject
 from roboyard.policies import PolicyBundle, load_policy
-from roboyard.policies.assets import collect
-from roboyard.policies.manifest import add_to_bundle
+from roboyard.policies.bundle.assets import collect
+from roboyard.policies.bundle.manifest import add_to_bundle
+from roboyard.runs.resume import config_of
 from roboyard.storage.seal import is_sealed, sealed
-from roboyard.training.resume import config_of
 
 ROBOT = Path(__file__).parents[2] / "examples" / "your-own-robot"
 TASK = {

@@ -15,9 +15,9 @@ from safetensors.numpy import load
 from server_process import ServerProcess
 
 from roboyard.errors import PolicyError
-from roboyard.policies.runtime import ObservationError, RuntimePolicy
+from roboyard.policies.runtime.policy import ObservationError, RuntimePolicy
 from roboyard.serving import Client
-from roboyard.serving.tensors import save
+from roboyard.serving.http.tensors import save
 
 
 def post(

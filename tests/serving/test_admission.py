@@ -16,8 +16,8 @@ from server_process import ServerProcess
 
 from roboyard.errors import BridgeError, ConfigError
 from roboyard.serving import Client
-from roboyard.serving.admission import Doorkeeper, RateLimit, read_tokens
-from roboyard.serving.refusal import Refusal
+from roboyard.serving.http.auth import Authenticator, RateLimit, read_tokens
+from roboyard.serving.http.errors import HTTPError
 
 Start = Callable[..., ServerProcess]
 TOKEN = "correct-horse-battery-staple"
@@ -59,11 +59,11 @@ def test_only_a_right_token_is_let_in_and_none_is_ever_logged(start: Start, poli
 def test_every_token_of_a_file_counts(tmp_path: Path) -> None:
     file = tmp_path / "tokens"
     file.write_text(f"{TOKEN}\n\nanother-token-of-ours\n")
-    keeper = Doorkeeper(read_tokens(file))
+    keeper = Authenticator(read_tokens(file))
     assert keeper.check(f"Bearer {TOKEN}".encode()) == 0
     assert keeper.check(b"Bearer another-token-of-ours") == 1
     for shown in (None, b"", b"Bearer", b"Basic " + TOKEN.encode(), TOKEN.encode(), b"Bearer \xff"):
-        with pytest.raises(Refusal):
+        with pytest.raises(HTTPError):
             keeper.check(shown)
 
 
@@ -95,7 +95,7 @@ def test_a_rate_limit_fills_up_steadily_and_forgets_old_clients() -> None:
     limit = RateLimit(2.0)
     for client in ("a", "a", "b"):
         limit.take(client)
-    with pytest.raises(Refusal) as caught:
+    with pytest.raises(HTTPError) as caught:
         limit.take("a")
     assert caught.value.retry_after_s is not None
     assert 0 < caught.value.retry_after_s <= 0.5

@@ -20,7 +20,7 @@ from onnx_policies import linear
 from server_process import ServerProcess
 
 from roboyard.serving import Client
-from roboyard.serving.tensors import save
+from roboyard.serving.http.tensors import save
 
 JSON, BINARY = "application/json", "application/x-safetensors"
 GOOD = save({"observation": np.zeros((1, 2), np.float32)})

@@ -16,7 +16,7 @@ from onnx_policies import linear
 from server_process import ServerProcess
 
 from roboyard.serving import Client
-from roboyard.serving.tensors import save
+from roboyard.serving.http.tensors import save
 
 Start = Callable[..., ServerProcess]
 ACT = "POST /v1/policies/cartpole/act HTTP/1.1\r\n"
@@ -314,9 +314,9 @@ def test_a_pipe_in_a_watched_folder_is_left_alone(start: Start, tmp_path: Path) 
 
 def test_a_bundle_that_takes_too_long_or_too_much_is_refused(tmp_path: Path) -> None:
     from roboyard.errors import PolicyError
-    from roboyard.serving.loading import Loader
+    from roboyard.serving.http.telemetry import Telemetry
+    from roboyard.serving.model.loading import Loader
     from roboyard.serving.settings import Settings
-    from roboyard.serving.telemetry import Telemetry
 
     linear(tmp_path / "slow.onnx", layers=40)
     for settings in (

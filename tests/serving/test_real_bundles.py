@@ -12,7 +12,8 @@ from server_process import ServerProcess
 from stable_baselines3.common.vec_env import DummyVecEnv
 
 from roboyard.agents import build_agent
-from roboyard.policies import ObservationNormalizer, PolicyBundle, completing, load_policy
+from roboyard.policies import ObservationNormalizer, PolicyBundle, load_policy
+from roboyard.policies.export import finalize
 from roboyard.serving import Client
 from roboyard.testing.agent_configs import small_agent, small_experiment
 from roboyard.testing.fake_envs import FORCE, MIXED, VECTOR, FakeEnv
@@ -38,7 +39,7 @@ def make(path: Path, algorithm: str, observation_space: object = VECTOR) -> Path
         action_space=FORCE,
         provenance={"seed": 3},
     )
-    completing.export(path, make_env=lambda: FakeEnv(observation_space, FORCE))  # type: ignore[arg-type]
+    finalize.export(path, make_env=lambda: FakeEnv(observation_space, FORCE))  # type: ignore[arg-type]
     return path
 
 

@@ -11,7 +11,7 @@ from server_process import ServerProcess
 from websockets.sync.client import connect
 
 from roboyard.errors import PolicyError
-from roboyard.policies.runtime import ObservationError
+from roboyard.policies.runtime.policy import ObservationError
 from roboyard.serving import Client, Session
 
 

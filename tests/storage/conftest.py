@@ -7,8 +7,8 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from roboyard.storage.retry import Retries
-from roboyard.storage.s3 import S3Store
-from roboyard.storage.s3_client import S3Options
+from roboyard.storage.s3.client import S3Options
+from roboyard.storage.s3.store import S3Store
 from roboyard.testing.faulty_s3 import FaultyS3
 
 

@@ -17,9 +17,9 @@ import pytest
 
 from roboyard.errors import StorageError
 from roboyard.storage.base import Store
-from roboyard.storage.holder import Holder
-from roboyard.storage.lease import Lease, LeaseHeldError, LeaseLostError
-from roboyard.storage.lease_record import LeaseRecord, observe
+from roboyard.storage.leases.holder import Holder
+from roboyard.storage.leases.lease import Lease, LeaseHeldError, LeaseLostError
+from roboyard.storage.leases.record import LeaseRecord, observe
 from roboyard.storage.local import LocalStore
 from roboyard.testing.faulty_s3 import Fault, FaultyS3
 
@@ -127,7 +127,7 @@ def test_a_killed_process_is_succeeded_at_once(store: Store) -> None:
     script = (
         "import os, signal, sys\n"
         "from roboyard.storage import open_store\n"
-        "from roboyard.storage.lease import Lease\n"
+        "from roboyard.storage.leases.lease import Lease\n"
         "Lease.acquire(open_store(sys.argv[1]), sys.argv[2], ttl_s=3600)\n"
         "os.kill(os.getpid(), signal.SIGKILL)\n"
     )
@@ -140,7 +140,7 @@ def test_two_processes_cannot_drive_the_same_run(store: Store) -> None:
     script = (
         "import sys\n"
         "from roboyard.storage import open_store\n"
-        "from roboyard.storage.lease import Lease\n"
+        "from roboyard.storage.leases.lease import Lease\n"
         "Lease.acquire(open_store(sys.argv[1]), sys.argv[2])\n"
     )
     with Lease.acquire(store, KEY):

@@ -9,7 +9,7 @@ import pytest
 
 from roboyard.storage.base import AlreadyExistsError
 from roboyard.storage.local import LocalStore
-from roboyard.storage.publish import publish_once
+from roboyard.storage.mirror.publish import publish_once
 from roboyard.testing.faulty_s3 import Fault, FaultyS3
 
 

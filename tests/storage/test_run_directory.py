@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from roboyard.errors import ConfigError, StorageError
-from roboyard.storage.run_directory import RunDirectory
+from roboyard.runs.directory import RunDirectory
 
 
 def test_a_new_run_gets_a_folder_of_its_own(tmp_path: Path) -> None:

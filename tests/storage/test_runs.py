@@ -14,13 +14,13 @@ from pathlib import Path
 import pytest
 
 from roboyard.errors import StorageError
-from roboyard.storage.audit import prune_run, verify_run
+from roboyard.runs.audit import prune_run, verify_run
+from roboyard.runs.index import find_run, find_runs
 from roboyard.storage.base import NotFoundError, Store
-from roboyard.storage.holder import Holder
-from roboyard.storage.lease import Lease
-from roboyard.storage.lease_record import LeaseRecord
+from roboyard.storage.leases.holder import Holder
+from roboyard.storage.leases.lease import Lease
+from roboyard.storage.leases.record import LeaseRecord
 from roboyard.storage.local import LocalStore
-from roboyard.storage.runs import find_run, find_runs
 from roboyard.testing.faulty_s3 import FaultyS3
 
 

@@ -10,7 +10,7 @@ import pytest
 from roboyard.errors import StorageError
 from roboyard.storage.base import AlreadyExistsError, ConflictError
 from roboyard.storage.retry import Retries
-from roboyard.storage.s3 import S3Store
+from roboyard.storage.s3.store import S3Store
 from roboyard.testing.faulty_s3 import Fault, FaultyS3
 
 BIG = (10 << 20) + 5  # three parts of 5 MiB
@@ -208,7 +208,7 @@ def test_renewed_credentials_are_picked_up(store: S3Store, s3: FaultyS3) -> None
 
 def test_a_missing_bucket_is_named(s3: FaultyS3, make_s3_store) -> None:
     del make_s3_store
-    from roboyard.storage.s3_client import S3Options
+    from roboyard.storage.s3.client import S3Options
 
     lost = S3Store("no-such-bucket", "", S3Options(endpoint_url=s3.url))
     for action in (lambda: list(lost.list()), lambda: lost.put("k", b""), lambda: lost.get("k")):
@@ -233,7 +233,7 @@ def test_missing_credentials_are_named(make_s3_store, monkeypatch) -> None:
 def test_a_file_that_changes_during_its_upload_stores_nothing(
     store: S3Store, s3: FaultyS3, big: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from roboyard.storage import s3 as module
+    from roboyard.storage.s3.store import store as module
 
     def scan_then_change(path: Path, part_bytes: int) -> object:
         digest = real_scan(path, part_bytes)

@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 
 from roboyard.errors import StorageError
-from roboyard.storage.audit import prune_run, verify_run
+from roboyard.runs.audit import prune_run, verify_run
 from roboyard.storage.local import LocalStore
-from roboyard.storage.pull import pull
-from roboyard.storage.push import Mirror
+from roboyard.storage.mirror.pull import pull
+from roboyard.storage.mirror.push import Mirror
 
 
 def checkpoint(run: Path, step: int, segments: list[str]) -> None:

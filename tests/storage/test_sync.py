@@ -12,15 +12,15 @@ from pathlib import Path
 import pytest
 
 from roboyard.errors import StorageError
-from roboyard.storage.background import BackgroundMirror
 from roboyard.storage.base import NotFoundError, Store
-from roboyard.storage.fenced import FencedStore
-from roboyard.storage.layout import checkpoints_among
-from roboyard.storage.lease import Lease, LeaseHeldError, LeaseLostError
+from roboyard.storage.leases.fenced_store import FencedStore
+from roboyard.storage.leases.lease import Lease, LeaseHeldError, LeaseLostError
 from roboyard.storage.local import LocalStore
-from roboyard.storage.pull import pull
-from roboyard.storage.push import Mirror
-from roboyard.storage.remote import RemoteRun
+from roboyard.storage.mirror.background import BackgroundMirror
+from roboyard.storage.mirror.pull import pull
+from roboyard.storage.mirror.push import Mirror
+from roboyard.storage.mirror.remote_run import RemoteRun
+from roboyard.storage.mirror.run_layout import checkpoints_among
 from roboyard.testing.faulty_s3 import Fault, FaultyS3
 
 RUN = "ant/r1"

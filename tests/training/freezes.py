@@ -20,14 +20,14 @@ PHASES = {
     "update": ("roboyard.agents.fast.ppo:PPO.train", 2),
     "evaluation": ("roboyard.evaluation.evaluator:Evaluator.evaluate", 2),
     "metrics row": ("roboyard.tracking.files:AppendFile.append", 5),
-    "best policy": ("roboyard.policies.manifest:write_archive", 1),
-    "checkpoint": ("roboyard.training.checkpoint:describe_files", 2),
-    "checkpoint's rename": ("roboyard.training.checkpoint:CheckpointStore._put_in_place", 2),
-    "upload": ("roboyard.storage.push:Mirror._send", 6),
-    "final policies": ("roboyard.training.conclusion:complete_bundle", 1),
-    "final evaluation": ("roboyard.training.conclusion:add_final_evaluation", 1),
-    "publishing": ("roboyard.training.custody:publish_once", 1),
-    "report": ("roboyard.training.conclusion:_report", 1),
+    "best policy": ("roboyard.policies.bundle.manifest:write_archive", 1),
+    "checkpoint": ("roboyard.training.checkpoints.store:describe_files", 2),
+    "checkpoint's rename": ("roboyard.training.checkpoints.store:CheckpointStore._put_in_place", 2),
+    "upload": ("roboyard.storage.mirror.push:Mirror._send", 6),
+    "final policies": ("roboyard.training.finalize:complete_bundle", 1),
+    "final evaluation": ("roboyard.training.finalize:add_final_evaluation", 1),
+    "publishing": ("roboyard.runs.ownership:publish_once", 1),
+    "report": ("roboyard.training.finalize:_report", 1),
 }
 """Function at whose start to freeze, and at which of its calls."""
 

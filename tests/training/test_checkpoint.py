@@ -17,10 +17,10 @@ import pytest
 from training_runs import fingerprint, last_checkpoint, rows, tiny_config, train
 
 from roboyard.errors import CheckpointError, StorageError
-from roboyard.training.checkpoint import CheckpointStore, Marks, Retention, Subject
-from roboyard.training.manifest import FORMAT_VERSION
+from roboyard.training.checkpoints.manifest import FORMAT_VERSION
+from roboyard.training.checkpoints.store import CheckpointStore, CheckpointSubject, Marks, Retention
 
-SUBJECT = Subject("PPO", "some-env")
+SUBJECT = CheckpointSubject("PPO", "some-env")
 
 
 def store(path: Path, **kwargs: object) -> CheckpointStore:

@@ -8,8 +8,8 @@ import pytest
 from training_runs import tiny_config, train
 
 from roboyard.evaluation.report import write_report
-from roboyard.storage.run_directory import RunDirectory
-from roboyard.training.resume import changes_of
+from roboyard.runs.directory import RunDirectory
+from roboyard.runs.resume import changes_of
 
 
 def test_more_steps_are_named_where_the_user_looks_in_the_log_and_in_the_report(

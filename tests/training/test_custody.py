@@ -17,20 +17,20 @@ from training_runs import KillAt, fingerprint, rows, tiny_config, train
 
 from roboyard.config.schema import CheckpointConfig
 from roboyard.errors import ConfigError, StorageError
+from roboyard.runs.index import find_run
+from roboyard.runs.ownership import drive_new, work_folder
+from roboyard.runs.resume import config_of, newest_run
 from roboyard.storage import open_store
-from roboyard.storage.lease import LeaseHeldError, LeaseLostError
-from roboyard.storage.runs import find_run
+from roboyard.storage.leases.lease import LeaseHeldError, LeaseLostError
 from roboyard.testing.faulty_s3 import Fault, FaultyS3
 from roboyard.training.callbacks import (
     Boundary,
     CheckpointCallback,
-    DeliveryCallback,
     StopRequest,
+    UploadCallback,
 )
-from roboyard.training.checkpoint import CheckpointStore, Subject
-from roboyard.training.custody import drive_new, work_folder
-from roboyard.training.interval import Schedule
-from roboyard.training.resume import config_of, newest_run
+from roboyard.training.checkpoints.schedule import CheckpointSchedule
+from roboyard.training.checkpoints.store import CheckpointStore, CheckpointSubject
 
 STORE = "s3://bucket/runs"
 REMOTE = (f"store={STORE}",)
@@ -128,7 +128,7 @@ def test_a_bucket_that_fails_is_told_loudly_and_training_goes_on(
         pytest.MonkeyPatch.context() as patch,
         pytest.raises(StorageError, match=r"'s3://bucket/runs/tiny/a' could not be brought up"),
     ):
-        patch.setattr("roboyard.training.custody.CLOSE_S", 0.5)
+        patch.setattr("roboyard.runs.ownership.CLOSE_S", 0.5)
         train(config, run_id="a", callbacks=[FailAt()])
     s3.heal()
     status = json.loads((work_folder(URI) / "status.json").read_text())
@@ -154,12 +154,12 @@ def test_a_checkpoint_is_late_only_by_the_interval_that_is_aimed_at(
 ) -> None:
     config, stop = tiny_config(tmp_path), StopRequest()
     checkpoints = CheckpointCallback(
-        CheckpointStore(tmp_path / "c", Subject("PPO", "x")),
-        Schedule(CheckpointConfig.model_validate(given)),
+        CheckpointStore(tmp_path / "c", CheckpointSubject("PPO", "x")),
+        CheckpointSchedule(CheckpointConfig.model_validate(given)),
         stop,
     )
     with drive_new(config, "a") as custody:
-        delivery = DeliveryCallback(custody, checkpoints, None, stop)
+        delivery = UploadCallback(custody, checkpoints, None, stop)
         started = checkpoints.written
         checkpoints.written = delivery._seen = started - in_time_s
         delivery.on_boundary(Boundary(100, final=False))
@@ -235,14 +235,14 @@ def test_who_lost_the_lease_stops_and_leaves_the_status_to_the_new_driver(tmp_pa
     custody = []
     from roboyard.training import trainer
 
-    original = trainer.Custody.__enter__
+    original = trainer.RunOwnership.__enter__
 
     def remember(self: object) -> object:
         custody.append(self)
         return original(self)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(trainer.Custody, "__enter__", remember)
+        patch.setattr(trainer.RunOwnership, "__enter__", remember)
         with pytest.raises(LeaseLostError, match="was taken over"):
             train(tiny_config(tmp_path), run_id="a", callbacks=[TakeOver()])
     assert json.loads((run / "status.json").read_text())["step"] == 7

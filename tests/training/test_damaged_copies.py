@@ -10,16 +10,16 @@ import pytest
 from training_runs import fingerprint, rows, tiny_config, train
 
 from roboyard.errors import StorageError
+from roboyard.runs.audit import verify_run
+from roboyard.runs.ownership import work_folder
+from roboyard.runs.resume import config_of
 from roboyard.storage import open_store
-from roboyard.storage.audit import verify_run
-from roboyard.storage.cache import bring_up_to_date, newest_intact
-from roboyard.storage.layout import checkpoint_of, is_private, is_published
 from roboyard.storage.local import LocalStore
-from roboyard.storage.push import Mirror
-from roboyard.storage.remote import RemoteRun
+from roboyard.storage.mirror.cache import bring_up_to_date, newest_intact
+from roboyard.storage.mirror.push import Mirror
+from roboyard.storage.mirror.remote_run import RemoteRun
+from roboyard.storage.mirror.run_layout import checkpoint_of, is_private, is_published
 from roboyard.testing.faulty_s3 import FaultyS3
-from roboyard.training.custody import work_folder
-from roboyard.training.resume import config_of
 
 DAMAGES = ("flip", "cut", "remove")
 URI = "s3://bucket/runs/tiny/a"

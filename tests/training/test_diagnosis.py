@@ -8,7 +8,7 @@ from roboyard.agents import build_agent
 from roboyard.errors import TrainingError
 from roboyard.testing.agent_configs import small_agent
 from roboyard.testing.fake_envs import FakeEnv
-from roboyard.training.diagnosis import check_parameters
+from roboyard.training.monitoring.nan_check import check_parameters
 
 LARGEST = torch.finfo(torch.float32).max
 NAME = "actor.mu.0.weight"

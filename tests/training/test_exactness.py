@@ -16,18 +16,18 @@ from stable_baselines3.common.callbacks import BaseCallback, CallbackList
 from training_runs import ALGORITHMS, last_checkpoint, tiny_config, train
 
 from roboyard.agents.factory import build_agent
-from roboyard.storage.run_directory import RunDirectory
-from roboyard.training import provenance
+from roboyard.runs import provenance
+from roboyard.runs.directory import RunDirectory
+from roboyard.training.checkpoints.manifest import CheckpointManifest
+from roboyard.training.checkpoints.parts.callbacks import own_names
+from roboyard.training.envs.stack import make_training_envs
 from roboyard.training.exactness import ExactnessCallback, differences
-from roboyard.training.manifest import Manifest
-from roboyard.training.parts.memory import own_names
 from roboyard.training.repetition import RepetitionCallback
-from roboyard.training.vec_stack import make_training_envs
 
-HERE = Manifest(step=0, algorithm="PPO", environment="e", files={})
+HERE = CheckpointManifest(step=0, algorithm="PPO", environment="e", files={})
 
 
-def changed_versions(**versions: str) -> Manifest:
+def changed_versions(**versions: str) -> CheckpointManifest:
     return dataclasses.replace(HERE, versions={**HERE.versions, **versions})
 
 
@@ -63,7 +63,7 @@ def test_other_threads_and_processors_are_named(tmp_path: Path) -> None:
 
 def test_a_processor_without_the_kernels_is_told_apart() -> None:
     # Torch chooses by this variable as it does by the processor.
-    code = "from roboyard.training.provenance import host_facts; print(host_facts()['kernels'])"
+    code = "from roboyard.runs.provenance import host_facts; print(host_facts()['kernels'])"
     answer = subprocess.run(
         [sys.executable, "-c", code],
         env={**os.environ, "ATEN_CPU_CAPABILITY": "default"},

@@ -12,12 +12,12 @@ from freezes import LEASE_S, PHASES, start_frozen
 from training_runs import fingerprint, rows, tiny_config, train
 
 from roboyard.errors import StorageError
+from roboyard.runs.index import has_remains
 from roboyard.storage import open_store
 from roboyard.storage.base import Store
-from roboyard.storage.layout import checkpoint_of
-from roboyard.storage.lease import EXIT_LOST
-from roboyard.storage.lease_record import LEASE_FILE, observe
-from roboyard.storage.runs import has_remains
+from roboyard.storage.leases.lease import EXIT_LOST
+from roboyard.storage.leases.record import LEASE_FILE, observe
+from roboyard.storage.mirror.run_layout import checkpoint_of
 from roboyard.testing.faulty_s3 import FaultyS3
 
 QUICK = {"checkpoint"}

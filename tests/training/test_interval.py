@@ -11,7 +11,7 @@ from roboyard.config.load import load
 from roboyard.config.schema import CheckpointConfig
 from roboyard.errors import ConfigError
 from roboyard.training.callbacks import Boundary
-from roboyard.training.interval import SHORTEST_S, Schedule, best_interval
+from roboyard.training.checkpoints.schedule import SHORTEST_S, CheckpointSchedule, best_interval
 
 
 def lost_share(interval: float, cost: float, between_failures: float) -> float:
@@ -30,7 +30,7 @@ def test_cheap_checkpoints_are_not_written_all_the_time() -> None:
 
 
 def test_the_default_follows_the_measured_cost() -> None:
-    schedule, here = Schedule(CheckpointConfig()), Boundary(100, final=False)
+    schedule, here = CheckpointSchedule(CheckpointConfig()), Boundary(100, final=False)
     assert not schedule.is_due(here, 119.0, 0.0)
     assert schedule.is_due(here, 121.0, 0.0)
     assert schedule.is_due(here, 39.0, 0.05)
@@ -38,7 +38,10 @@ def test_the_default_follows_the_measured_cost() -> None:
 
 
 def test_minutes_are_wall_clock_time() -> None:
-    schedule, here = Schedule(CheckpointConfig(every_minutes=2)), Boundary(100, final=False)
+    schedule, here = (
+        CheckpointSchedule(CheckpointConfig(every_minutes=2)),
+        Boundary(100, final=False),
+    )
     assert not schedule.is_due(here, 119.0, 0.1)
     assert schedule.is_due(here, 120.0, 0.1)
 

@@ -11,8 +11,8 @@ from training_runs import last_checkpoint, tiny_config, train
 
 from roboyard.config.load import load
 from roboyard.envs.factory import make_env
-from roboyard.policies.bundle import PolicyBundle
-from roboyard.policies.completing import verify_graph
+from roboyard.policies.bundle.policy_bundle import PolicyBundle
+from roboyard.policies.export.finalize import verify_graph
 
 CARTPOLE = Path(__file__).parents[2] / "configs" / "cartpole.yaml"
 

@@ -9,7 +9,7 @@ import torch
 from stable_baselines3.common.callbacks import BaseCallback
 from training_runs import fingerprint, kill_at, tiny_config, train
 
-from roboyard.training.manifest import read_manifest
+from roboyard.training.checkpoints.manifest import read_manifest
 
 
 @pytest.mark.slow

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from pathlib import Path
 
-from roboyard.training.log import logged_to
+from roboyard.runs.log_file import logged_to
 
 
 def test_a_thread_that_ends_by_an_error_says_so_and_where(tmp_path: Path) -> None:

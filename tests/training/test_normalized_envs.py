@@ -8,7 +8,7 @@ from gymnasium import spaces
 from stable_baselines3.common.vec_env import DummyVecEnv, VecNormalize
 
 from roboyard.testing.fake_envs import FORCE, IMAGE, MIXED, VECTOR, FakeEnv
-from roboyard.training.normalized_envs import NormalizedVecEnv
+from roboyard.training.envs.normalized import NormalizedVecEnv
 
 DOUBLE = spaces.Box(-np.inf, np.inf, (2, 3), np.float64)
 CASES = {

@@ -14,7 +14,7 @@ from roboyard.agents.factory import build_agent
 from roboyard.config.load import load
 from roboyard.config.schema import ExperimentConfig
 from roboyard.testing.fake_envs import IMAGE, MIXED, FakeEnv
-from roboyard.training.vec_stack import make_training_envs
+from roboyard.training.envs.stack import make_training_envs
 
 CHOICE = spaces.Discrete(3)
 SPACES: dict[str, spaces.Space[Any]] = {

@@ -15,16 +15,16 @@ from training_runs import fingerprint, tiny_config, train
 from roboyard.config.load import load
 from roboyard.config.schema import PreemptionConfig
 from roboyard.errors import ConfigError
-from roboyard.storage.run_directory import RunDirectory
-from roboyard.testing.metadata_service import MetadataService
-from roboyard.training import preemption
-from roboyard.training.preemption import (
+from roboyard.runs import preemption
+from roboyard.runs.directory import RunDirectory
+from roboyard.runs.preemption import (
     FileSource,
     MetadataSource,
     Notice,
     PreemptionWatcher,
     make_sources,
 )
+from roboyard.testing.metadata_service import MetadataService
 
 POLL = "poll_seconds: 0.01"
 

@@ -11,7 +11,7 @@ import yaml
 from roboyard.config.schema import EnvConfig
 from roboyard.envs.factory import make_env
 from roboyard.errors import RoboyardError
-from roboyard.training.bundles import describe_envs
+from roboyard.training.policy_bundles import describe_envs
 from roboyard.training.rehearsal import rehearse
 
 SHORT = {"total_steps": 64}

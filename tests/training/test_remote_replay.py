@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 from training_runs import SignalAt, fingerprint, tiny_config, train
 
+from roboyard.runs.audit import verify_run
+from roboyard.runs.resume import config_of
 from roboyard.storage import open_store
-from roboyard.storage.audit import verify_run
 from roboyard.testing.faulty_s3 import Fault, FaultyS3
-from roboyard.training.resume import config_of
 
 URI = "s3://bucket/runs/tiny/a"
 

@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from roboyard.training.checkpoint import CheckpointStore, Retention, Subject
-from roboyard.training.parts import ring
-from roboyard.training.parts.ring import Columns, RingLog
+from roboyard.training.checkpoints.parts import ring_log
+from roboyard.training.checkpoints.parts.ring_log import Columns, RingLog
+from roboyard.training.checkpoints.store import CheckpointStore, CheckpointSubject, Retention
 
 SIZE = 100
 
@@ -37,7 +37,7 @@ class Ring:
 
 @pytest.fixture
 def store(tmp_path: Path) -> CheckpointStore:
-    return CheckpointStore(tmp_path, Subject("SAC", "x"), Retention(2))
+    return CheckpointStore(tmp_path, CheckpointSubject("SAC", "x"), Retention(2))
 
 
 def reloaded(store: CheckpointStore, size: int = SIZE) -> Ring:
@@ -72,7 +72,7 @@ def test_any_sequence_of_writes_kills_and_rotations_comes_back_exactly(
 
 
 def _shared(store: CheckpointStore, step: int) -> list[str]:
-    from roboyard.training.manifest import read_manifest
+    from roboyard.training.checkpoints.manifest import read_manifest
 
     return [name for name in read_manifest(store.path(step)).files if name.startswith("../")]
 
@@ -99,7 +99,7 @@ def test_a_million_transitions_cost_only_what_is_new(
 def test_too_many_segments_are_written_anew_as_one(
     store: CheckpointStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(ring, "MAX_SEGMENTS", 4)
+    monkeypatch.setattr(ring_log, "MAX_SEGMENTS", 4)
     live = Ring()
     for _ in range(9):
         live.add(3)

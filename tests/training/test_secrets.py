@@ -14,8 +14,8 @@ from training_runs import run_path, tiny_config, train
 
 from roboyard.config.load import load, to_yaml
 from roboyard.errors import ConfigError
-from roboyard.evaluation.baselines import resolve_subject
-from roboyard.training.resume import config_of
+from roboyard.evaluation.policies import resolve_subject
+from roboyard.runs.resume import config_of
 
 SECRET = "s3cr3t-0f-th3-run"
 

@@ -11,8 +11,8 @@ from pathlib import Path
 
 from training_runs import run_path, tiny_config
 
-from roboyard.storage.run_directory import RunDirectory
-from roboyard.training.checkpoint import CheckpointStore, Subject
+from roboyard.runs.directory import RunDirectory
+from roboyard.training.checkpoints.store import CheckpointStore, CheckpointSubject
 
 
 def test_sigterm_to_trainer_and_workers_alike_ends_with_a_checkpoint(tmp_path: Path) -> None:
@@ -45,5 +45,5 @@ def test_sigterm_to_trainer_and_workers_alike_ends_with_a_checkpoint(tmp_path: P
     run = RunDirectory(run_path(tiny_config(tmp_path), "a"))
     status = run.read_status()
     assert (status.state, status.reason) == ("interrupted", signal.SIGTERM.name)
-    store = CheckpointStore(run.checkpoints, Subject("PPO", "roboyard/SimpleRobot-v0"))
+    store = CheckpointStore(run.checkpoints, CheckpointSubject("PPO", "roboyard/SimpleRobot-v0"))
     assert store.newest_good().manifest.step == status.last_checkpoint == 96

@@ -14,8 +14,8 @@ from pathlib import Path
 import pytest
 
 from roboyard.errors import ConfigError, TrainingError
-from roboyard.training.heartbeat import HeartbeatCallback, make_heartbeat, read_heartbeat
-from roboyard.training.supervisor import Outcome, Patience, Supervisor
+from roboyard.runs.heartbeat import HeartbeatCallback, make_heartbeat, read_heartbeat
+from roboyard.runs.supervisor import Patience, SupervisionResult, Supervisor
 
 # Children that behave like a training process without importing torch, so that they are quick.
 PREAMBLE = """
@@ -66,7 +66,7 @@ def test_kills_and_stops_are_survived_and_counted_apart_from_errors(run: Path) -
         if starts == 1: sys.exit(75)
         if starts == 2: os.abort()
     """
-    assert supervisor(run, body).run() == Outcome(0, preemptions=2, errors=1)
+    assert supervisor(run, body).run() == SupervisionResult(0, preemptions=2, errors=1)
     assert starts(run) == ["start", "resume", "resume", "resume"]
 
 
@@ -107,7 +107,7 @@ def test_a_store_that_cannot_be_read_is_waited_for_and_the_run_goes_on(
 
     thread = threading.Thread(target=mend_when_told)
     thread.start()
-    assert patience.run() == Outcome(0, preemptions=1, errors=0)
+    assert patience.run() == SupervisionResult(0, preemptions=1, errors=0)
     thread.join()
     assert starts(run) == ["start", "resume"]
 
@@ -115,7 +115,7 @@ def test_a_store_that_cannot_be_read_is_waited_for_and_the_run_goes_on(
 def test_a_stop_ends_the_wait_for_a_store_before_anything_is_started(run: Path) -> None:
     run.symlink_to(run)
     threading.Timer(0.3, os.kill, (os.getpid(), signal.SIGTERM)).start()
-    assert supervisor(run, "step(1)").run() == Outcome(75, preemptions=0, errors=0)
+    assert supervisor(run, "step(1)").run() == SupervisionResult(75, preemptions=0, errors=0)
     assert run.is_symlink()
 
 
@@ -134,7 +134,7 @@ def test_a_hang_is_shown_with_its_stacks_and_ended(
         step(5 + starts)
         if starts == 0: stuck_here()
     """
-    assert supervisor(run, body, hang_s=1.5).run() == Outcome(0, preemptions=0, errors=1)
+    assert supervisor(run, body, hang_s=1.5).run() == SupervisionResult(0, preemptions=0, errors=1)
     assert "no step for 2 s after step 5" in caplog.text
     assert "stuck_here" in caplog.text
 
@@ -145,7 +145,7 @@ def test_a_notice_ends_the_supervisor_too_because_the_machine_goes_away(run: Pat
         (run / "status.json").write_text(json.dumps(status))
         sys.exit(75)
     """
-    assert supervisor(run, body).run() == Outcome(75, preemptions=0, errors=0)
+    assert supervisor(run, body).run() == SupervisionResult(75, preemptions=0, errors=0)
 
 
 def test_a_signal_is_passed_on_once_and_ends_the_run(run: Path) -> None:
@@ -166,7 +166,7 @@ def test_a_signal_is_passed_on_once_and_ends_the_run(run: Path) -> None:
 
     thread = threading.Thread(target=stop_when_ready)
     thread.start()
-    assert supervisor(run, body).run() == Outcome(75, preemptions=0, errors=0)
+    assert supervisor(run, body).run() == SupervisionResult(75, preemptions=0, errors=0)
     thread.join()
     assert signal.getsignal(signal.SIGTERM) == signal.SIG_DFL
 

@@ -11,7 +11,7 @@ import pytest
 from test_exact_continuation import ONE_ENV, assert_killed_equals_whole
 from training_runs import Dice, SignalAt, last_checkpoint, rows, tiny_config, train
 
-from roboyard.storage.run_directory import RunDirectory
+from roboyard.runs.directory import RunDirectory
 
 PENDULUM = ("env.id=Pendulum-v1",)
 HOPPER = ("env.id=pybullet_envs_gymnasium:HopperBulletEnv-v0",)

@@ -15,11 +15,11 @@ from stable_baselines3.common.callbacks import BaseCallback
 from training_runs import Broken, SignalAt, fingerprint, rows, tiny_config, train
 
 from roboyard.errors import ConfigError, TrainingError
-from roboyard.policies.bundle import PolicyBundle
+from roboyard.policies.bundle.policy_bundle import PolicyBundle
 from roboyard.policies.loading import load_policy
-from roboyard.storage.run_directory import RunDirectory
+from roboyard.runs.directory import RunDirectory
+from roboyard.runs.signals import EXIT_CONTINUE
 from roboyard.training.callbacks import ProgressCallback, RunCallback
-from roboyard.training.signals import EXIT_CONTINUE
 
 BROKEN = f"env.id={Broken.__module__}:Broken"
 RAW = ("env.normalize.observations=false", "env.normalize.rewards=false")

@@ -14,12 +14,13 @@ from stable_baselines3.common.callbacks import BaseCallback
 from training_runs import fingerprint, rows, tiny_config, train
 
 from roboyard.errors import CheckpointError, ConfigError, StorageError
-from roboyard.storage import atomic, holder, locks, open_store
+from roboyard.storage import atomic, locks, open_store
 from roboyard.storage.base import AlreadyExistsError
-from roboyard.storage.holder import Holder
+from roboyard.storage.leases import holder
+from roboyard.storage.leases.holder import Holder
 from roboyard.storage.local import LocalStore
 from roboyard.testing.faulty_s3 import Fault, FaultyS3
-from roboyard.training.checkpoint import CheckpointStore, Subject
+from roboyard.training.checkpoints.store import CheckpointStore, CheckpointSubject
 from roboyard.training.trainer import Trainer
 
 SHORT = ("train.total_steps=64", "evaluation.every_steps=64")
@@ -74,7 +75,7 @@ def test_only_a_runs_own_names_are_removed_from_its_checkpoints(tmp_path: Path) 
         (tmp_path / name).mkdir()
     (tmp_path / "segments" / "photo.jpg").touch()
     (tmp_path / ".000000000009.0a1b2c3d.tmp").mkdir()
-    CheckpointStore(tmp_path, Subject("PPO", "x")).discard_after(0)
+    CheckpointStore(tmp_path, CheckpointSubject("PPO", "x")).discard_after(0)
     left = {path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*")}
     assert left == {"2024", ".notes.tmp", "segments", "segments/photo.jpg"}
 
@@ -82,7 +83,9 @@ def test_only_a_runs_own_names_are_removed_from_its_checkpoints(tmp_path: Path) 
 def test_a_checkpoint_whose_replacement_was_killed_between_two_renames_is_found(
     run: Path,
 ) -> None:
-    store = CheckpointStore(run / "checkpoints", Subject("PPO", "roboyard/SimpleRobot-v0"))
+    store = CheckpointStore(
+        run / "checkpoints", CheckpointSubject("PPO", "roboyard/SimpleRobot-v0")
+    )
     newest = run / "checkpoints" / f"{64:012d}"
     newest.rename(newest.with_name(f".{newest.name}.0a1b2c3d.old.tmp"))
     found = store.newest_good()
@@ -155,7 +158,7 @@ def test_a_log_that_cannot_be_written_is_told_once_and_never_spoils_the_run(
     def fail(self: object) -> None:
         raise OSError(errno.EIO, "Input/output error")
 
-    monkeypatch.setattr("roboyard.training.log._RunLogHandler.flush", fail)
+    monkeypatch.setattr("roboyard.runs.log_file._RunLogHandler.flush", fail)
     assert train(tiny_config(tmp_path, overrides=SHORT), run_id="a").state == "finished"
     assert caplog.text.count("misses lines: it cannot be written") == 1
 
@@ -243,9 +246,9 @@ def test_a_lock_whose_file_was_removed_is_not_held_by_two(tmp_path: Path) -> Non
 def test_a_result_is_published_at_the_end_when_the_credentials_had_expired_meanwhile(
     s3: FaultyS3, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from roboyard.training import custody
+    from roboyard.runs import ownership
 
-    original, calls = custody.publish_once, []
+    original, calls = ownership.publish_once, []
 
     def expired_once(store: object, key: str, content: bytes) -> object:
         calls.append(key)
@@ -257,7 +260,7 @@ def test_a_result_is_published_at_the_end_when_the_credentials_had_expired_meanw
                 s3.heal()  # the credentials are renewed
         return original(store, key, content)
 
-    monkeypatch.setattr(custody, "publish_once", expired_once)
+    monkeypatch.setattr(ownership, "publish_once", expired_once)
     config = tiny_config(tmp_path, overrides=("store=s3://bucket/runs", *SHORT))
     train(config, run_id="a")
     (key,) = set(calls)
@@ -285,6 +288,8 @@ def test_names_in_a_manifest_that_lead_out_of_the_run_are_damage(run: Path, tmp_
     raw = json.loads(path.read_text())
     raw["files"]["../../../secret"] = {"bytes": 1, "sha256": "0"}
     path.write_text(json.dumps(raw))
-    store = CheckpointStore(run / "checkpoints", Subject("PPO", "roboyard/SimpleRobot-v0"))
+    store = CheckpointStore(
+        run / "checkpoints", CheckpointSubject("PPO", "roboyard/SimpleRobot-v0")
+    )
     with pytest.raises(CheckpointError, match=r"names '\.\./\.\./\.\./secret', which is no file"):
         store.newest_good()

@@ -18,7 +18,7 @@ from stable_baselines3.common.callbacks import BaseCallback
 from roboyard.config.load import load
 from roboyard.config.schema import ExperimentConfig
 from roboyard.training.callbacks import RunCallback
-from roboyard.training.parts.ring import replayed
+from roboyard.training.checkpoints.parts.ring_log import replayed
 from roboyard.training.result import TrainResult
 from roboyard.training.trainer import Trainer
 

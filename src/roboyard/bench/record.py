@@ -7,8 +7,8 @@ from collections.abc import Sequence
 
 from roboyard.bench.costs import ASSUMPTION, MODEL, Cost
 from roboyard.bench.search import Result, Row
-from roboyard.storage.run_directory import now
-from roboyard.training.provenance import host_facts, library_versions
+from roboyard.runs.directory import now
+from roboyard.runs.provenance import host_facts, library_versions
 
 
 def record(

@@ -14,8 +14,8 @@ from roboyard.bench.variations import Effect, Variation
 from roboyard.config.load import load
 from roboyard.errors import RoboyardError
 from roboyard.resources import available_cores
-from roboyard.training.measuring import measure
-from roboyard.training.profile import Profile, Setting
+from roboyard.training.monitoring.profile import Profile, Setting
+from roboyard.training.monitoring.throughput import measure
 
 BETTER: Final = 1.05
 """A setting is worth changing to from this gain on; less is noise."""

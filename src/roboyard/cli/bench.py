@@ -86,7 +86,7 @@ def _machine() -> str:
     import psutil
 
     from roboyard.resources import available_cores
-    from roboyard.training.provenance import host_facts
+    from roboyard.runs.provenance import host_facts
 
     busy, load = psutil.cpu_percent(interval=0.5), psutil.getloadavg()[0]
     cores = available_cores()

@@ -60,9 +60,9 @@ def chaos(
         roboyard chaos configs/cartpole.yaml --kills poisson:5s --set train.total_steps=20000
         roboyard chaos configs/cartpole.yaml --faults kill,term,notice,disk,s3
     """
-    from roboyard.testing.chaos import Machine, Schedule, run_chaos, train_command
+    from roboyard.testing.chaos import FaultSchedule, Machine, run_chaos, train_command
 
-    schedule = Schedule.parse(kills, faults=faults, most=max_kills, seed=seed)
+    schedule = FaultSchedule.parse(kills, faults=faults, most=max_kills, seed=seed)
     settings = [*(overrides or []), "video.final=false"]
     experiment = load(config, settings)
     given = experiment.checkpoint

@@ -16,9 +16,9 @@ from roboyard.errors import ConfigError
 
 if TYPE_CHECKING:
     from roboyard.config.schema import EnvConfig
-    from roboyard.evaluation.baselines import Subject
     from roboyard.evaluation.evaluator import EvaluationResult
-    from roboyard.policies.source import Which
+    from roboyard.evaluation.policies import EvaluationSubject
+    from roboyard.policies.bundle.locate import Which
 
 _POLICY_HELP = (
     "Run directory or policy bundle (.zip), also in s3://; random, zero, or module:function."
@@ -125,14 +125,14 @@ def subject_of(
     which: str,
     seed: int,
     trust_code: bool,
-) -> Subject:
+) -> EvaluationSubject:
     """Return the policy and the environment that the command line names.
 
     Raises:
         ConfigError: An option is wrong, or the environment is needed and missing.
         PolicyError: The policy cannot be read.
     """
-    from roboyard.evaluation.baselines import resolve_subject
+    from roboyard.evaluation.policies import resolve_subject
 
     choice = checked_which(which)
     env = _environment(config, overrides)
@@ -163,7 +163,7 @@ def _workers(text: str | None) -> int | Literal["auto"] | None:
     return int(text)
 
 
-def result_table(subject: Subject, result: EvaluationResult, seconds: float) -> Table:
+def result_table(subject: EvaluationSubject, result: EvaluationResult, seconds: float) -> Table:
     """Return the result as a table."""
     table = Table(box=None, pad_edge=False, show_header=False)
     table.add_column(style="bold")
@@ -191,7 +191,7 @@ def result_table(subject: Subject, result: EvaluationResult, seconds: float) -> 
 
 
 def _show(
-    subject: Subject, video: Path | None, *, window: bool, seed: int, deterministic: bool
+    subject: EvaluationSubject, video: Path | None, *, window: bool, seed: int, deterministic: bool
 ) -> None:
     from roboyard.evaluation.video import record_video, watch
 

@@ -58,10 +58,10 @@ def export(
         roboyard export s3://bucket/runs/ant/r1 --output ant.zip
     """
     from roboyard.envs.factory import make_env
-    from roboyard.evaluation.baselines import resolve_subject
-    from roboyard.policies import completing
-    from roboyard.policies.origin import is_trusted
-    from roboyard.policies.source import find_bundle
+    from roboyard.evaluation.policies import resolve_subject
+    from roboyard.policies.bundle.locate import find_bundle
+    from roboyard.policies.bundle.origin import is_trusted
+    from roboyard.policies.export import finalize
 
     if form not in FORMATS:
         raise ConfigError(
@@ -72,10 +72,10 @@ def export(
     # Refuses an environment by which a stranger's bundle could run code.
     subject = resolve_subject(path, trust_code=trusted)
     start = time.perf_counter()
-    result = completing.export(
+    result = finalize.export(
         path,
         make_env=lambda: make_env(subject.env),
-        form=cast("completing.Format", form),
+        form=cast("finalize.Format", form),
         output=output,
         trust_code=trusted,
     )

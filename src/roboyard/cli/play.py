@@ -21,7 +21,7 @@ from roboyard.cli.output import echo
 from roboyard.errors import ConfigError
 
 if TYPE_CHECKING:
-    from roboyard.evaluation.baselines import Subject
+    from roboyard.evaluation.policies import EvaluationSubject
 
 
 def play(
@@ -116,7 +116,9 @@ class _Show(NamedTuple):
     deterministic: bool
 
 
-def _record(subject: Subject, show: _Show, path: Path, size: tuple[int, int] | None) -> None:
+def _record(
+    subject: EvaluationSubject, show: _Show, path: Path, size: tuple[int, int] | None
+) -> None:
     from roboyard.evaluation.video import record_video
 
     video = record_video(
@@ -134,7 +136,7 @@ def _record(subject: Subject, show: _Show, path: Path, size: tuple[int, int] | N
     echo(f"video: {video.path} ({video.frames / video.fps:.0f} s)")
 
 
-def _watch(subject: Subject, show: _Show) -> None:
+def _watch(subject: EvaluationSubject, show: _Show) -> None:
     from roboyard.evaluation.video import watch
 
     for moment in watch(subject.env, subject.policy, **show._asdict()):

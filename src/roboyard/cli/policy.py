@@ -29,15 +29,15 @@ def show(
     as_json: Annotated[bool, typer.Option("--json", help="Print everything as JSON.")] = False,
 ) -> None:
     """Print what a policy reads, does and comes from."""
-    from roboyard.policies.bundle import PolicyBundle
-    from roboyard.policies.inspecting import (
+    from roboyard.policies.bundle.inspect import (
         EntryRow,
         JointRow,
         entry_rows,
         joint_rows,
         summary,
     )
-    from roboyard.policies.source import find_bundle
+    from roboyard.policies.bundle.locate import find_bundle
+    from roboyard.policies.bundle.policy_bundle import PolicyBundle
 
     bundle = PolicyBundle.read(find_bundle(source))
     if as_json:
@@ -73,11 +73,11 @@ def verify(
     something is wrong.
     """
     from roboyard.envs.factory import make_env
-    from roboyard.evaluation.baselines import resolve_subject
-    from roboyard.policies.bundle import PolicyBundle
-    from roboyard.policies.completing import verify_graph
-    from roboyard.policies.origin import is_trusted
-    from roboyard.policies.source import find_bundle
+    from roboyard.evaluation.policies import resolve_subject
+    from roboyard.policies.bundle.locate import find_bundle
+    from roboyard.policies.bundle.origin import is_trusted
+    from roboyard.policies.bundle.policy_bundle import PolicyBundle
+    from roboyard.policies.export.finalize import verify_graph
 
     path = find_bundle(source)
     bundle = PolicyBundle.read(path)
@@ -101,9 +101,9 @@ def verify(
 @app.command()
 def diff(first: Source, second: Source) -> None:
     """Print in what two policies differ; ends with exit code 1 when they do."""
-    from roboyard.policies.bundle import PolicyBundle
-    from roboyard.policies.inspecting import Difference, differences
-    from roboyard.policies.source import find_bundle
+    from roboyard.policies.bundle.inspect import Difference, differences
+    from roboyard.policies.bundle.locate import find_bundle
+    from roboyard.policies.bundle.policy_bundle import PolicyBundle
 
     found = differences(*(PolicyBundle.read(find_bundle(path)) for path in (first, second)))
     if not found:

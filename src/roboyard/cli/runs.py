@@ -17,7 +17,7 @@ from rich.text import Text
 from roboyard.cli.output import cell, echo
 
 if TYPE_CHECKING:
-    from roboyard.storage.runs import RunSummary
+    from roboyard.runs.index import RunSummary
 
 app = typer.Typer(
     help="List, show, fetch, verify and prune runs, in folders and in s3:// buckets.",
@@ -44,8 +44,8 @@ def list_runs(store: _Store = "runs", as_json: _Json = False) -> None:
 
     A run that says it is running, but whose process gives no sign of life, is shown as lost.
     """
+    from roboyard.runs.index import find_runs
     from roboyard.storage import open_store
-    from roboyard.storage.runs import find_runs
 
     opened = open_store(store)
     runs = find_runs(opened)
@@ -67,8 +67,8 @@ def list_runs(store: _Store = "runs", as_json: _Json = False) -> None:
 @app.command()
 def show(run: _Run, as_json: _Json = False) -> None:
     """Show how one run is."""
+    from roboyard.runs.index import find_run
     from roboyard.storage import open_store
-    from roboyard.storage.runs import find_run
 
     store = open_store(run)
     summary = find_run(store)
@@ -111,7 +111,7 @@ def pull(
         roboyard train runs/ant/20260101-120000 --resume
     """
     from roboyard.storage import open_store
-    from roboyard.storage.pull import pull as fetch
+    from roboyard.storage.mirror.pull import pull as fetch
 
     store = open_store(run)
     target = to or Path("runs", *store.uri.split("/")[-2:])
@@ -125,9 +125,9 @@ def pull(
 @app.command()
 def verify(run: _Run, as_json: _Json = False) -> None:
     """Read every file of a run and compare it with its checksums; exit code 1 if one is bad."""
+    from roboyard.runs.audit import verify_run
     from roboyard.storage import open_store
-    from roboyard.storage.audit import verify_run
-    from roboyard.storage.layout import step_of
+    from roboyard.storage.mirror.run_layout import step_of
 
     audit = verify_run(open_store(run))
     if as_json:
@@ -158,9 +158,9 @@ def prune(
 
     Policies, metrics and everything else stay.
     """
+    from roboyard.runs.audit import prune_run
+    from roboyard.runs.index import find_runs
     from roboyard.storage import open_store
-    from roboyard.storage.audit import prune_run
-    from roboyard.storage.runs import find_runs
 
     opened, total = open_store(store), 0
     runs = find_runs(opened)

@@ -83,8 +83,8 @@ def serve(
 
         roboyard serve --watch s3://bucket/policies --host 0.0.0.0 --token-file tokens
     """
-    from roboyard.serving.admission import read_tokens
-    from roboyard.serving.logs import configure_logs
+    from roboyard.serving.http.auth import read_tokens
+    from roboyard.serving.http.logs import configure_logs
     from roboyard.serving.server import serve as run
     from roboyard.serving.settings import Settings
 

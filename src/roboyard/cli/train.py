@@ -19,7 +19,7 @@ from roboyard.config.load import load
 from roboyard.config.schema import ExperimentConfig
 from roboyard.errors import ConfigError, StorageError
 from roboyard.resources import SMALLEST_MEMORY, require_memory
-from roboyard.storage.run_directory import check_run_id
+from roboyard.runs.directory import check_run_id
 from roboyard.text import ShownFormatter
 
 if TYPE_CHECKING:
@@ -153,7 +153,7 @@ def _supervise(
     handler = logging.StreamHandler()
     handler.setFormatter(ShownFormatter("%(levelname)s: %(message)s"))
     logging.basicConfig(handlers=[handler])
-    from roboyard.training.supervisor import Patience, Supervisor
+    from roboyard.runs.supervisor import Patience, Supervisor
 
     experiment, run = _experiment(source, overrides, resume, run_id, "--trust-code" in flags)
     settings = [text for override in overrides for text in ("--set", override)]
@@ -181,7 +181,7 @@ def _experiment(
             f"'{source}' is a {'store' if '://' in source else 'folder'}. Give a YAML file to "
             "start a run, or a run directory and --resume to continue one."
         )
-    from roboyard.training.resume import config_of, newest_run
+    from roboyard.runs.resume import config_of, newest_run
 
     if is_run:
         return config_of(source, overrides, trust_code=trust_code), source
@@ -195,8 +195,8 @@ def _experiment(
 
 def _print_continued(run: str, experiment: ExperimentConfig) -> None:
     """Say which run is continued, how it stands, and which others wait."""
+    from roboyard.runs.index import find_run, find_runs
     from roboyard.storage import open_store
-    from roboyard.storage.runs import find_run, find_runs
 
     console = Console()
     try:
@@ -237,7 +237,7 @@ def _print_result(result: TrainResult) -> None:
 def _print_profile(run: Path) -> None:
     from roboyard.evaluation.breakdown import breakdown_rows, breakdown_summary
     from roboyard.evaluation.run_data import read_run
-    from roboyard.storage.run_directory import RunDirectory
+    from roboyard.runs.directory import RunDirectory
 
     profile = read_run(RunDirectory(run)).profile
     table = Table("phase", "share", "per control step", "what it is", box=None, padding=(0, 2))

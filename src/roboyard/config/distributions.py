@@ -15,7 +15,7 @@ from roboyard.config.base import Record, choice
 _LEAST_MASS = 1e-6
 
 
-class Constant(Record):
+class ConstantDistribution(Record):
     """Always ``value``."""
 
     type: Literal["constant"]
@@ -91,7 +91,7 @@ class Normal(Record):
         return low, 1.0 if self.high is None else normal.cdf(self.high)
 
 
-class Choice(Record):
+class ChoiceDistribution(Record):
     """One of some values."""
 
     type: Literal["choice"]
@@ -111,7 +111,7 @@ class Choice(Record):
         return self
 
 
-Drawn = Constant | Uniform | LogUniform | Normal | Choice
+Drawn = ConstantDistribution | Uniform | LogUniform | Normal | ChoiceDistribution
 """Any distribution record."""
 
 DISTRIBUTION_TYPES = ("constant", "uniform", "log_uniform", "normal", "choice")
@@ -133,11 +133,11 @@ def _tag(value: object) -> str | None:
 
 Distribution = Annotated[
     Annotated[FiniteFloat, Tag("<number>")]
-    | Annotated[Constant, Tag("<constant>")]
+    | Annotated[ConstantDistribution, Tag("<constant>")]
     | Annotated[Uniform, Tag("<uniform>")]
     | Annotated[LogUniform, Tag("<log_uniform>")]
     | Annotated[Normal, Tag("<normal>")]
-    | Annotated[Choice, Tag("<choice>")],
+    | Annotated[ChoiceDistribution, Tag("<choice>")],
     choice(
         "distribution",
         _tag,
@@ -153,9 +153,9 @@ def smallest(distribution: float | Drawn) -> float:
     """Return the smallest value that a distribution gives."""
     if isinstance(distribution, int | float):
         return float(distribution)
-    if isinstance(distribution, Constant):
+    if isinstance(distribution, ConstantDistribution):
         return distribution.value
-    if isinstance(distribution, Choice):
+    if isinstance(distribution, ChoiceDistribution):
         return min(distribution.values)
     if isinstance(distribution, Normal) and distribution.low is None:
         return float("-inf") if distribution.std else distribution.mean
@@ -166,9 +166,9 @@ def largest(distribution: float | Drawn) -> float:
     """Return the largest value that a distribution gives."""
     if isinstance(distribution, int | float):
         return float(distribution)
-    if isinstance(distribution, Constant):
+    if isinstance(distribution, ConstantDistribution):
         return distribution.value
-    if isinstance(distribution, Choice):
+    if isinstance(distribution, ChoiceDistribution):
         return max(distribution.values)
     if isinstance(distribution, Normal) and distribution.high is None:
         return float("inf") if distribution.std else distribution.mean

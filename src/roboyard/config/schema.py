@@ -227,3 +227,8 @@ class ExperimentConfig(Record):
                 "cross_field", "{text}", {"text": text, "problems": [tuple(p) for p in problems]}
             )
         return self
+
+    def with_backend(self, backend: str) -> Self:
+        """Return the config with another ``agent.backend``."""
+        agent = self.agent.model_copy(update={"backend": backend})
+        return self.model_copy(update={"agent": agent})

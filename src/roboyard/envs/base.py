@@ -13,7 +13,7 @@ import gymnasium
 import numpy as np
 from numpy.typing import NDArray
 
-from roboyard.envs.replay import EpisodeLog
+from roboyard.envs.episode_log import EpisodeLog
 from roboyard.errors import ConfigError, SimulationError
 from roboyard.registry import suggest
 from roboyard.sim import Camera, WorldConfig, open_world

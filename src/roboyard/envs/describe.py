@@ -7,10 +7,10 @@ from typing import Any, NamedTuple
 from pydantic import BaseModel, JsonValue
 
 from roboyard.config.base import Record
+from roboyard.envs.managers.binding import BoundTerm
+from roboyard.envs.managers.observation import ObservationEntry
 from roboyard.envs.naming import named_entries
 from roboyard.envs.task_env import TaskEnv
-from roboyard.envs.terms.binding import BoundTerm
-from roboyard.envs.terms.observing import Entry
 from roboyard.robots import Robot
 
 _OF_SLIDES = {"N m": "N", "rad": "m", "rad/s": "m/s"}
@@ -55,7 +55,7 @@ class TaskDescription(NamedTuple):
     """Name of the robot."""
     rates: dict[str, str]
     """Periods and lengths."""
-    observations: dict[str, list[Entry]]
+    observations: dict[str, list[ObservationEntry]]
     """Name and unit of every entry of the observation, by group."""
     shapes: dict[str, tuple[int, ...]]
     """Shapes of the groups."""

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from roboyard.config.distributions import largest, smallest
 from roboyard.config.objects import GoalConfig
-from roboyard.envs.terms.binding import BoundTerm
+from roboyard.envs.managers.binding import BoundTerm
 from roboyard.errors import ConfigError
 from roboyard.robots import Robot
 from roboyard.robots.effectors import CartesianActuator

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-from roboyard.envs.terms.binding import BoundTerm
-from roboyard.envs.terms.observing import Entry, scaled_unit
-from roboyard.envs.terms.selections import Selection, resolve
+from roboyard.envs.managers.binding import BoundTerm
+from roboyard.envs.managers.observation import ObservationEntry, scaled_unit
+from roboyard.envs.managers.selections import Selection, resolve
 from roboyard.robots import Robot
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ _OF_ACTIONS = ("last_action", "previous_action")
 """Terms with one value for each entry of the action."""
 
 
-def named_entries(env: TaskEnv) -> dict[str, list[Entry]]:
+def named_entries(env: TaskEnv) -> dict[str, list[ObservationEntry]]:
     """Return the entries of an observation by group, named after joints, links and axes."""
     named = {}
     for group, entries in env.observations.entries().items():
@@ -27,9 +27,9 @@ def named_entries(env: TaskEnv) -> dict[str, list[Entry]]:
             where = [index for index, name in enumerate(names) if name == term.name]
             labels, units = _labels(env, term, len(where)), _units(env, term, len(where))
             for index, label in zip(where, labels, strict=bool(labels)):
-                entries[index] = Entry(f"{term.name}.{label}", entries[index].unit)
+                entries[index] = ObservationEntry(f"{term.name}.{label}", entries[index].unit)
             for index, unit in zip(where, units, strict=bool(units)):
-                entries[index] = Entry(entries[index].name, unit)
+                entries[index] = ObservationEntry(entries[index].name, unit)
         named[group] = entries
     return named
 

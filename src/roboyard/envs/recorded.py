@@ -18,6 +18,7 @@ import gymnasium
 import numpy as np
 
 from roboyard.config.schema import EnvConfig
+from roboyard.envs.episode_log import EpisodeLog
 from roboyard.envs.factory import make_env
 from roboyard.envs.memory import (
     Changes,
@@ -26,7 +27,6 @@ from roboyard.envs.memory import (
     read_memory,
     write_memories,
 )
-from roboyard.envs.replay import EpisodeLog
 from roboyard.envs.streams import GlobalStreams
 from roboyard.sim.snapshot import pack, unpack
 

@@ -15,24 +15,24 @@ from numpy.typing import NDArray
 from roboyard.config.tasks import TaskConfig
 from roboyard.envs.base import BaseRobotEnv
 from roboyard.envs.goal import ACHIEVED, DESIRED, Goal, check_reach
-from roboyard.envs.markers import Markers
-from roboyard.envs.naming import named_entries
-from roboyard.envs.scene import Scene, load_scene
-from roboyard.envs.tasks import load_task
-from roboyard.envs.terms.binding import BoundTerm
-from roboyard.envs.terms.channels import Channel
-from roboyard.envs.terms.curricula import CurriculumManager, Episode
-from roboyard.envs.terms.knobs import make_knobs
-from roboyard.envs.terms.managers import (
+from roboyard.envs.managers.binding import BoundTerm
+from roboyard.envs.managers.curriculum import CurriculumManager, Episode
+from roboyard.envs.managers.managers import (
     EventManager,
     MetricManager,
     RewardManager,
     TerminationManager,
 )
-from roboyard.envs.terms.memories import CommandManager, Memories
-from roboyard.envs.terms.observing import Observation, ObservationManager
-from roboyard.envs.terms.registry import EventContext, TermSetup
-from roboyard.envs.terms.trial import try_terms
+from roboyard.envs.managers.memory import CommandManager, Memories
+from roboyard.envs.managers.observation import Observation, ObservationManager
+from roboyard.envs.managers.registry import EventContext, TermSetup
+from roboyard.envs.managers.sensor_model import Channel
+from roboyard.envs.managers.trial import try_terms
+from roboyard.envs.managers.tunables import make_knobs
+from roboyard.envs.markers import Markers
+from roboyard.envs.naming import named_entries
+from roboyard.envs.scene import Scene, load_scene
+from roboyard.envs.tasks import load_task
 from roboyard.errors import SimulationError
 from roboyard.robots import RobotState
 from roboyard.sim import Camera, WorldConfig

@@ -6,11 +6,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 from roboyard.config.schema import EnvConfig
-from roboyard.evaluation.baselines import resolve_subject
 from roboyard.evaluation.episodes import EpisodeRecord
 from roboyard.evaluation.evaluator import Evaluator
+from roboyard.evaluation.policies import resolve_subject
 from roboyard.evaluation.result import EvaluationResult
-from roboyard.policies.source import Which
+from roboyard.policies.bundle.locate import Which
 
 
 def evaluate_policy_spec(

@@ -15,12 +15,12 @@ from stable_baselines3.common.type_aliases import PolicyPredictor
 from stable_baselines3.common.vec_env import VecEnv
 
 from roboyard.config.schema import EnvConfig
-from roboyard.envs.vector import make_vec_env
+from roboyard.envs.vector.factory import make_vec_env
 from roboyard.errors import ConfigError, SimulationError
 from roboyard.evaluation import generators
 from roboyard.evaluation.episodes import RECORD_KEY, EpisodeRecord
 from roboyard.evaluation.fit import check_spaces
-from roboyard.evaluation.lanes import Lanes
+from roboyard.evaluation.parallel_rollouts import Lanes
 from roboyard.evaluation.result import EvaluationResult
 from roboyard.evaluation.stopping import ShouldStop, refuse_to_go_on
 from roboyard.seeds import derive_seeds

@@ -9,8 +9,8 @@ from typing import NamedTuple
 from roboyard.evaluation.curve import draw_curve
 from roboyard.evaluation.page import report_page
 from roboyard.evaluation.run_data import EvaluationPoint, RunData, read_run
+from roboyard.runs.directory import RunDirectory
 from roboyard.storage import atomic
-from roboyard.storage.run_directory import RunDirectory
 
 
 class Report(NamedTuple):

@@ -12,7 +12,7 @@ from stable_baselines3.common.type_aliases import PolicyPredictor
 
 from roboyard.evaluation import generators
 from roboyard.evaluation.fit import check_spaces
-from roboyard.evaluation.lanes import Lanes
+from roboyard.evaluation.parallel_rollouts import Lanes
 from roboyard.seeds import derive_seeds
 
 MAX_EPISODES = 10_000

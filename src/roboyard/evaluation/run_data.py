@@ -11,7 +11,7 @@ import yaml
 
 from roboyard import json_text
 from roboyard.evaluation.breakdown import PROFILE_FILE
-from roboyard.storage.run_directory import RunDirectory
+from roboyard.runs.directory import RunDirectory
 
 Table = Mapping[str, object]
 

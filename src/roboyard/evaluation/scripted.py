@@ -10,7 +10,7 @@ import gymnasium
 import numpy as np
 from numpy.typing import NDArray
 
-from roboyard.evaluation.lanes import State
+from roboyard.evaluation.parallel_rollouts import State
 
 Observation = NDArray[Any] | dict[str, NDArray[Any]]
 

@@ -1,6 +1,6 @@
 """Policy bundles: a network with everything that is needed to act with it.
 
-Names are imported when first used: ``roboyard.policies.runtime`` needs only NumPy and
+Names are imported when first used: ``roboyard.policies.runtime.policy`` needs only NumPy and
 onnxruntime, and torch and stable_baselines3 are needed only when a bundle's network is built.
 """
 
@@ -10,13 +10,13 @@ import importlib
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from roboyard.policies.bundle import PolicyBundle
+    from roboyard.policies.bundle.policy_bundle import PolicyBundle
     from roboyard.policies.loading import load_policy
-    from roboyard.policies.normalizer import ObservationNormalizer
+    from roboyard.policies.runtime.normalizer import ObservationNormalizer
 
 _HOMES = {
-    "ObservationNormalizer": "roboyard.policies.normalizer",
-    "PolicyBundle": "roboyard.policies.bundle",
+    "ObservationNormalizer": "roboyard.policies.runtime.normalizer",
+    "PolicyBundle": "roboyard.policies.bundle.policy_bundle",
     "load_policy": "roboyard.policies.loading",
 }
 

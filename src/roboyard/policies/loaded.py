@@ -8,7 +8,7 @@ import numpy as np
 from stable_baselines3.common.policies import BasePolicy
 
 from roboyard.errors import PolicyError
-from roboyard.policies.normalizer import Observation, ObservationNormalizer
+from roboyard.policies.runtime.normalizer import Observation, ObservationNormalizer
 from roboyard.policies.spaces import AnySpace
 
 State = tuple[np.ndarray, ...]

@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from roboyard.policies.bundle import PolicyBundle
-from roboyard.policies.origin import is_trusted
-from roboyard.policies.source import find_bundle
+from roboyard.policies.bundle.locate import find_bundle
+from roboyard.policies.bundle.origin import is_trusted
+from roboyard.policies.bundle.policy_bundle import PolicyBundle
 
 if TYPE_CHECKING:
     from roboyard.policies.loaded import LoadedPolicy

@@ -9,16 +9,16 @@ import importlib
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from roboyard.serving.client import Client
+    from roboyard.serving.clients.http_client import Client
+    from roboyard.serving.clients.websocket_client import Session
     from roboyard.serving.server import serve
-    from roboyard.serving.session_client import Session
     from roboyard.serving.settings import Settings
 
 __all__ = ["Client", "Session", "Settings", "serve"]
 
 _HOMES = {
-    "Client": "roboyard.serving.client",
-    "Session": "roboyard.serving.session_client",
+    "Client": "roboyard.serving.clients.http_client",
+    "Session": "roboyard.serving.clients.websocket_client",
     "Settings": "roboyard.serving.settings",
     "serve": "roboyard.serving.server",
 }

@@ -16,10 +16,10 @@ from typing import TYPE_CHECKING
 
 from roboyard.errors import ConfigError
 from roboyard.optional import require
-from roboyard.serving.loading import Loader, load_all
+from roboyard.serving.http.state import ServerState
+from roboyard.serving.model.loading import Loader, load_all
+from roboyard.serving.model.watching import Watcher
 from roboyard.serving.settings import CONNECTION_RESERVE, Settings
-from roboyard.serving.state import ServerState
-from roboyard.serving.watching import Watcher
 
 if TYPE_CHECKING:
     import uvicorn
@@ -138,9 +138,9 @@ def make_server(state: ServerState, on_listening: Callable[[], None]) -> uvicorn
     """Return a uvicorn server that drains before it ends."""
     import uvicorn
 
-    from roboyard.serving.app import create_app
-    from roboyard.serving.connections import Connections, HttpProtocol
-    from roboyard.serving.session_connections import SessionProtocol
+    from roboyard.serving.http.app import create_app
+    from roboyard.serving.http.connections import Connections, HttpProtocol
+    from roboyard.serving.http.websocket_connections import SessionProtocol
 
     settings = state.settings
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from roboyard.errors import ConfigError
-from roboyard.serving.addresses import Addresses
+from roboyard.serving.http.addresses import Addresses
 
 TOKEN_VARIABLE = "ROBOYARD_SERVE_TOKEN"
 CONNECTION_RESERVE = 64

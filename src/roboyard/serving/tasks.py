@@ -16,10 +16,10 @@ from typing import BinaryIO
 import numpy as np
 
 from roboyard.errors import RoboyardError
-from roboyard.serving import wire
-from roboyard.serving.refusal import Refusal
-from roboyard.serving.tensors import save
-from roboyard.serving.worker import limit_memory, limit_time
+from roboyard.serving.http import codec
+from roboyard.serving.http.errors import HTTPError
+from roboyard.serving.http.tensors import save
+from roboyard.serving.task_process import limit_memory, limit_time
 
 _NICE = 10  # Requests come before.
 
@@ -28,9 +28,9 @@ def read_json(body: bytes, limit: int) -> bytes:
     """Return a JSON request as arrays and, under ``rest``, what is not a list of numbers.
 
     Raises:
-        Refusal: It cannot be read, or holds more numbers than ``limit``.
+        HTTPError: It cannot be read, or holds more numbers than ``limit``.
     """
-    message = wire.decode_json(body)
+    message = codec.decode_json(body)
     arrays: dict[str, np.ndarray] = {}
     observation = message.observation
     parts = observation if isinstance(observation, dict) else {"": observation}
@@ -40,7 +40,7 @@ def read_json(body: bytes, limit: int) -> bytes:
     for index, part in enumerate(message.state or ()):
         arrays[f"state.{index}"] = _numbers(part, "state")
     if sum(array.size for array in arrays.values()) > limit:
-        raise Refusal(
+        raise HTTPError(
             422,
             "observation",
             f"the request holds more numbers than the policy takes at once ({limit}).",
@@ -62,8 +62,8 @@ def open_bundle(path: bytes, limit: int) -> bytes:
     Raises:
         PolicyError: It is damaged or does not run.
     """
-    from roboyard.policies.runtime import RuntimePolicy
-    from roboyard.serving.warming import warm_up
+    from roboyard.policies.runtime.policy import RuntimePolicy
+    from roboyard.serving.model.warming import warm_up
 
     warm_up(RuntimePolicy.open(path.decode()), limit)
     return save({})
@@ -79,7 +79,7 @@ def _numbers(value: object, entry: str) -> np.ndarray:
     except (ValueError, TypeError, OverflowError):
         array = np.empty((), object)
     if array.dtype.kind not in "iuf":
-        raise Refusal(
+        raise HTTPError(
             422,
             "state" if entry == "state" else "observation",
             f"'{entry[:100]}' must be numbers in lists of equal length.",
@@ -91,7 +91,7 @@ def _numbers(value: object, entry: str) -> np.ndarray:
 def _outcome(task: str, content: bytes, limit: int) -> bytes:
     try:
         return TASKS[task](content, limit)
-    except Refusal as refusal:
+    except HTTPError as refusal:
         facts = {"status": refusal.status, "code": refusal.code, "entry": refusal.entry}
         return save({}, {"refusal": json.dumps({**facts, "message": str(refusal)})})
     except RoboyardError as error:

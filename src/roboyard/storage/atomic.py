@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from roboyard.errors import StorageError
-from roboyard.storage.guard import check_right, right_to_write
+from roboyard.storage.leases.guard import check_right, right_to_write
 
 _LOG = logging.getLogger(__name__)
 _NO_FSYNC = {errno.EINVAL, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP}

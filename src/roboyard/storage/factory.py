@@ -44,6 +44,6 @@ def open_store(uri: str) -> Store:
             f"store '{uri}': '{bucket}' cannot be a bucket's name (3 to 63 lower-case letters, "
             "digits, '.' and '-'); write s3://bucket/prefix."
         )
-    from roboyard.storage.s3 import S3Store
+    from roboyard.storage.s3.store import S3Store
 
     return S3Store(bucket, prefix.strip("/"))

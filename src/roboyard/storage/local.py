@@ -22,7 +22,7 @@ from roboyard.storage.base import (
     conflict,
     not_found,
 )
-from roboyard.storage.guard import right_to_write
+from roboyard.storage.leases.guard import right_to_write
 from roboyard.storage.locks import locked
 
 _NO_LINKS = {errno.EPERM, errno.ENOTSUP, errno.ENOSYS, errno.EMLINK, errno.EXDEV}

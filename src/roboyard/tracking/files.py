@@ -10,7 +10,7 @@ from pathlib import Path
 
 from roboyard.errors import StorageError
 from roboyard.storage import atomic
-from roboyard.storage.guard import right_to_write
+from roboyard.storage.leases.guard import right_to_write
 
 _LOG = logging.getLogger(__name__)
 

@@ -25,14 +25,16 @@ MOST_THREADS = 4
 """Networks that are trained on a CPU gain nothing from more threads than this."""
 
 
-class Choice(NamedTuple):
+class DeviceChoice(NamedTuple):
     """A device, and the reason for it."""
 
     device: str
     reason: str
 
 
-def choose_device(config: ExperimentConfig, observation_space: gymnasium.Space[object]) -> Choice:
+def choose_device(
+    config: ExperimentConfig, observation_space: gymnasium.Space[object]
+) -> DeviceChoice:
     """Decide where the networks live.
 
     Raises:
@@ -47,13 +49,15 @@ def choose_device(config: ExperimentConfig, observation_space: gymnasium.Space[o
             f"Use 'auto' or 'cpu', or install a CUDA build of {backend} and its driver."
         )
     if wanted != "auto":
-        return Choice(wanted, "the config says so")
+        return DeviceChoice(wanted, "the config says so")
     if not available:
-        return Choice("cpu", f"{backend} finds no CUDA device")
+        return DeviceChoice("cpu", f"{backend} finds no CUDA device")
     reason = _reason_for_accelerator(config, observation_space)
     if reason is None:
-        return Choice("cpu", "the networks are so small that copying to an accelerator costs more")
-    return Choice("cuda", reason)
+        return DeviceChoice(
+            "cpu", "the networks are so small that copying to an accelerator costs more"
+        )
+    return DeviceChoice("cuda", reason)
 
 
 def _reason_for_accelerator(
@@ -79,7 +83,7 @@ def resolve_backend(
     if config.agent.backend != "auto":
         return config
     chosen = choose_backend(config.agent)
-    on_torch = with_backend(config, "torch")
+    on_torch = config.with_backend("torch")
     if (
         chosen.backend == "jax"
         and has_accelerator("torch")
@@ -88,7 +92,7 @@ def resolve_backend(
     ):
         chosen = BackendChoice("torch", "its graphs are the fastest on the accelerator here")
     _LOG.info("agent.backend is %s: %s.", *chosen)
-    return with_backend(config, chosen.backend)
+    return config.with_backend(chosen.backend)
 
 
 def _is_faster_on_torch(
@@ -99,12 +103,6 @@ def _is_faster_on_torch(
     off_policy = spec is not None and spec.kind == "off-policy"
     sees = off_policy and has_images(observation_space)
     return not has_accelerator("jax") or sees or _widest(config) >= LARGE_LAYER
-
-
-def with_backend(config: ExperimentConfig, backend: str) -> ExperimentConfig:
-    """Return a config with another ``agent.backend``."""
-    agent = config.agent.model_copy(update={"backend": backend})
-    return config.model_copy(update={"agent": agent})
 
 
 def choose_threads(

@@ -14,11 +14,11 @@ from stable_baselines3.common.vec_env import VecEnv
 
 from roboyard.config.schema import ExperimentConfig
 from roboyard.envs.memory import Changes, offers_memory
+from roboyard.runs.provenance import host_facts, library_versions
 from roboyard.training.callbacks.base import Boundary, RunCallback
-from roboyard.training.manifest import Manifest
-from roboyard.training.parts.base import read_json, write_json
-from roboyard.training.parts.memory import LIBRARIES, own_names
-from roboyard.training.provenance import host_facts, library_versions
+from roboyard.training.checkpoints.manifest import CheckpointManifest
+from roboyard.training.checkpoints.parts.base import read_json, write_json
+from roboyard.training.checkpoints.parts.callbacks import LIBRARIES, own_names
 from roboyard.training.repetition import RepetitionCallback
 
 _LOG = logging.getLogger(__name__)
@@ -105,7 +105,7 @@ class ExactnessCallback(RunCallback):
         if saved["device"] != (now := str(self._algorithm.device)):
             self.past["device"] = _not_exact(f"it ran on {saved['device']}, and runs on {now} now")
 
-    def compare(self, manifest: Manifest) -> None:
+    def compare(self, manifest: CheckpointManifest) -> None:
         """Note what rounds differently here than where a checkpoint was written."""
         found = differences(manifest, self._config)
         if found:
@@ -137,7 +137,7 @@ class ExactnessCallback(RunCallback):
             yield _UNCHECKED, "no stretch of it was repeated before it was interrupted"
 
 
-def differences(manifest: Manifest, config: ExperimentConfig) -> list[str]:
+def differences(manifest: CheckpointManifest, config: ExperimentConfig) -> list[str]:
     """Return what a continuation may round differently by than the checkpoint's own process.
 
     Args:

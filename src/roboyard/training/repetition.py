@@ -16,10 +16,10 @@ from stable_baselines3.common.vec_env import VecEnv
 
 from roboyard.config.schema import EnvConfig
 from roboyard.envs.recorded import make_resumable_env
-from roboyard.envs.vector_local import LocalVecEnv
+from roboyard.envs.vector.lockstep_vec_env import LocalVecEnv
 from roboyard.training.callbacks.base import Boundary, RunCallback
+from roboyard.training.envs.stack import base_envs
 from roboyard.training.seeding import preserved_generators
-from roboyard.training.vec_stack import base_envs
 
 SHORTEST: Final = 16
 LONGEST: Final = 256

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from roboyard.storage.run_directory import RunState
-from roboyard.training.signals import EXIT_CONTINUE
+from roboyard.runs.directory import RunState
+from roboyard.runs.signals import EXIT_CONTINUE
 
 if TYPE_CHECKING:
     from roboyard.evaluation.evaluator import EvaluationResult

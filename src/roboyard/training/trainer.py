@@ -12,25 +12,25 @@ from stable_baselines3.common.callbacks import BaseCallback
 from roboyard.config.load import to_yaml
 from roboyard.config.schema import ExperimentConfig
 from roboyard.errors import ConfigError, RoboyardError, StorageError, TrainingError
+from roboyard.runs.directory import RunDirectory, check_run_id
+from roboyard.runs.log_file import logged_to
+from roboyard.runs.ownership import RunOwnership, drive_existing, drive_new
+from roboyard.runs.preemption import NOTICE, Notice, PreemptionWatcher, make_sources
+from roboyard.runs.provenance import record_segment
+from roboyard.runs.resume import changes_of, check_continues, has_ended, keeping_backend
+from roboyard.runs.signals import InterruptGuard
 from roboyard.storage import atomic
-from roboyard.storage.guard import check_right
-from roboyard.storage.lease import LeaseLostError
-from roboyard.storage.run_directory import RunDirectory, check_run_id
+from roboyard.storage.leases.guard import check_right
+from roboyard.storage.leases.lease import LeaseLostError
 from roboyard.storage.seal import sealed
-from roboyard.training import diagnosis
 from roboyard.training.callbacks import ProgressCallback, StopRequest
 from roboyard.training.callbacks.base import Boundary, RunCallback, StopTraining
-from roboyard.training.conclusion import conclude
-from roboyard.training.custody import Custody, drive_existing, drive_new
-from roboyard.training.heartbeat import follow_supervisor
-from roboyard.training.log import logged_to
-from roboyard.training.preemption import NOTICE, Notice, PreemptionWatcher, make_sources
-from roboyard.training.profile import profiled
-from roboyard.training.provenance import record_segment
+from roboyard.training.callbacks.heartbeat import heartbeat_callbacks
+from roboyard.training.finalize import conclude
+from roboyard.training.monitoring import nan_check
+from roboyard.training.monitoring.profile import profiled
+from roboyard.training.resources import TrainingSession, open_session
 from roboyard.training.result import TrainResult
-from roboyard.training.resume import changes_of, check_continues, has_ended, keeping_backend
-from roboyard.training.session import Session, open_session
-from roboyard.training.signals import InterruptGuard
 
 __all__ = ["TrainResult", "Trainer"]
 
@@ -99,14 +99,19 @@ class Trainer:
         with self._custody() as custody:
             return self._drive(custody)
 
-    def _drive(self, custody: Custody) -> TrainResult:
+    def _drive(self, custody: RunOwnership) -> TrainResult:
         run, stop = custody.run, StopRequest()
         with contextlib.ExitStack() as stack:
             stack.enter_context(logged_to(run.log_file))
             self._check(run)  # a config that does not continue the run is no failure of the run
             stack.enter_context(self._watched(stop))
             stack.enter_context(_failure_recorded(run))
-            callbacks = (_Interrupts(stop), *self._callbacks, *self._shown(), *follow_supervisor())
+            callbacks = (
+                _Interrupts(stop),
+                *self._callbacks,
+                *self._shown(),
+                *heartbeat_callbacks(),
+            )
             with open_session(self._config, custody, stop, callbacks) as session:
                 start = self._prepare(session)
                 if start < self._config.train.total_steps and not self._ended:
@@ -137,7 +142,7 @@ class Trainer:
         with InterruptGuard(lambda name: stop.interrupt(name, config.grace_seconds)), watcher:
             yield
 
-    def _custody(self) -> contextlib.AbstractContextManager[Custody]:
+    def _custody(self) -> contextlib.AbstractContextManager[RunOwnership]:
         if self._resume_from is not None:
             return drive_existing(self._resume_from)
         return drive_new(self._config, self._run_id)
@@ -152,7 +157,7 @@ class Trainer:
     def _shown(self) -> tuple[BaseCallback, ...]:
         return (ProgressCallback(self._config.train.total_steps),) if self._progress else ()
 
-    def _prepare(self, session: Session) -> int:
+    def _prepare(self, session: TrainingSession) -> int:
         """Write the config; find where to start; return that step."""
         run, start = session.run, 0
         found = session.checkpoints.newest_good() if self._resume_from is not None else None
@@ -195,7 +200,7 @@ _NO_EPISODE = "sample before the end of the first episode"
 """What SB3 says when it is to learn from an episode that is not over."""
 
 
-def learn(session: Session) -> None:
+def learn(session: TrainingSession) -> None:
     """Run the algorithm's loop to its end or to a boundary at which to stop.
 
     A continued run starts like a new one, so that schedules keep their denominator; its first
@@ -208,7 +213,7 @@ def learn(session: Session) -> None:
         session.conductor.on_training_end()
         return
     except ValueError as error:
-        diagnosis.check_parameters(algorithm)  # torch refuses NaN without saying whence
+        nan_check.check_parameters(algorithm)  # torch refuses NaN without saying whence
         raise TrainingError(f"training failed at step {session.step}: {error}") from error
     except RuntimeError as error:
         if _NO_EPISODE not in str(error):
@@ -229,7 +234,7 @@ def learn(session: Session) -> None:
         session.stop.request("finished", "a callback stopped the run")
 
 
-def _restore_only(session: Session) -> None:
+def _restore_only(session: TrainingSession) -> None:
     """Put a checkpoint back without training."""
     session.algorithm._setup_learn(session.config.train.total_steps, session.conductor)
     session.conductor.boundary(final=True)

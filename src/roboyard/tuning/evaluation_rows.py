@@ -9,9 +9,9 @@ from typing import Any, NamedTuple
 from roboyard.errors import ConfigError, RoboyardError
 from roboyard.evaluation.statistics import interquartile_mean
 from roboyard.registry import suggest
+from roboyard.runs.ownership import local_folder, work_folder
 from roboyard.storage import open_store
 from roboyard.storage.base import NotFoundError
-from roboyard.training.custody import local_folder, work_folder
 from roboyard.tuning.search_definition import RETURN
 
 OWN_METRICS = (RETURN, "success_rate", "time_s", "steps")

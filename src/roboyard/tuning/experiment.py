@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING
 
 from roboyard.errors import ConfigError
 from roboyard.resources import available_cores
+from roboyard.runs.ownership import local_folder
 from roboyard.storage import open_store
 from roboyard.storage.base import join_key
-from roboyard.training.custody import local_folder
 from roboyard.tuning.cluster import check_nodes, check_resources, connected, ray_resources
 from roboyard.tuning.comparison import write_comparison
 from roboyard.tuning.executor import Executor, RunRecord

@@ -9,9 +9,9 @@ from pydantic import JsonValue
 
 from roboyard.config.load import to_dict
 from roboyard.errors import ConfigError, StorageError
+from roboyard.runs.index import RunSummary, find_runs
 from roboyard.storage import open_store
 from roboyard.storage.base import AlreadyExistsError, NotFoundError, join_key
-from roboyard.storage.runs import RunSummary, find_runs
 from roboyard.tuning.experiment_definition import RetryLimits, RunResources
 from roboyard.tuning.plan import PlannedRun, from_record, to_record
 

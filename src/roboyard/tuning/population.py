@@ -19,7 +19,7 @@ from roboyard.config.load import load, to_yaml
 from roboyard.config.schema import ExperimentConfig
 from roboyard.errors import CheckpointError
 from roboyard.storage.base import NotFoundError, Store, join_key
-from roboyard.storage.layout import MANIFEST, parse_manifest
+from roboyard.storage.mirror.run_layout import MANIFEST, parse_manifest
 from roboyard.tuning.space import to_overrides
 
 _PATIENCE_S = 120.0

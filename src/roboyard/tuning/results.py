@@ -12,10 +12,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from roboyard.evaluation.run_data import RunData, read_run
+from roboyard.runs.directory import RunDirectory
+from roboyard.runs.ownership import local_folder
 from roboyard.storage import open_store
 from roboyard.storage.base import NotFoundError
-from roboyard.storage.run_directory import RunDirectory
-from roboyard.training.custody import local_folder
 from roboyard.tuning.experiment_record import ExperimentRecord
 
 _FILES = (

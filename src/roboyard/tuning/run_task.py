@@ -19,10 +19,10 @@ from pathlib import Path
 from typing import IO
 
 from roboyard.errors import RoboyardError
+from roboyard.runs.index import RunSummary, find_run
+from roboyard.runs.ownership import CONFIG_FILE, local_folder, work_folder
+from roboyard.runs.signals import EXIT_CONTINUE
 from roboyard.storage import open_store
-from roboyard.storage.runs import RunSummary, find_run
-from roboyard.training.custody import CONFIG_FILE, local_folder, work_folder
-from roboyard.training.signals import EXIT_CONTINUE
 from roboyard.tuning import child_process
 from roboyard.tuning.cores import taken
 

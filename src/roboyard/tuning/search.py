@@ -19,10 +19,10 @@ from pydantic import JsonValue
 from roboyard.config.load import load, to_dict, to_yaml
 from roboyard.config.schema import ExperimentConfig
 from roboyard.errors import ConfigError, StorageError
+from roboyard.runs.index import find_runs
+from roboyard.runs.ownership import local_folder, work_folder
 from roboyard.storage import open_store
 from roboyard.storage.base import NotFoundError, Store, join_key
-from roboyard.storage.runs import find_runs
-from roboyard.training.custody import local_folder, work_folder
 from roboyard.tuning.cluster import check_installed, check_nodes, check_resources, connected
 from roboyard.tuning.evaluation_rows import OWN_METRICS, check_metric
 from roboyard.tuning.experiment import absolute, is_recorded, stopped_by_sigterm

@@ -14,7 +14,7 @@ from stable_baselines3.common.logger import Logger
 from stable_baselines3.common.vec_env import DummyVecEnv, VecMonitor, VecNormalize
 from torch import nn
 
-from roboyard.envs.vector_shared import SharedMemoryVecEnv
+from roboyard.envs.vector.shared_memory_vec_env import SharedMemoryVecEnv
 from roboyard.testing.fake_envs import FORCE, IMAGE, MIXED, VECTOR, FakeEnv
 
 COLUMNS = ("actions", "rewards", "episode_starts", "values", "log_probs", "advantages", "returns")

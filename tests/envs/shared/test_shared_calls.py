@@ -16,10 +16,10 @@ from stable_baselines3.common.monitor import Monitor
 from vector_zoo import ZooEnv, nested
 
 from roboyard.config.schema import EnvConfig
-from roboyard.envs.shared import WorkerPool, choose_workers, measure_step_cost
-from roboyard.envs.shared.layout import blocks
-from roboyard.envs.vector import make_vec_env, resolve_workers
-from roboyard.envs.vector_shared import SharedMemoryVecEnv
+from roboyard.envs.vector.factory import make_vec_env, resolve_workers
+from roboyard.envs.vector.shared_memory import WorkerPool, choose_workers, measure_step_cost
+from roboyard.envs.vector.shared_memory.layout import blocks
+from roboyard.envs.vector.shared_memory_vec_env import SharedMemoryVecEnv
 from roboyard.errors import ConfigError, TrainingError
 
 
@@ -146,7 +146,7 @@ def test_sb3_evaluates_over_workers():
 MAIN = """
 import gymnasium
 from roboyard.config.schema import EnvConfig
-from roboyard.envs.vector import make_vec_env
+from roboyard.envs.vector.factory import make_vec_env
 print("main runs")
 class Mine(gymnasium.Env):
     observation_space = gymnasium.spaces.Discrete(3)

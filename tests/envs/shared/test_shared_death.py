@@ -17,7 +17,7 @@ import psutil
 import pytest
 from vector_zoo import FaultyEnv, ZooEnv
 
-from roboyard.envs.shared import WorkerPool
+from roboyard.envs.vector.shared_memory import WorkerPool
 from roboyard.errors import ConfigError, TrainingError
 
 ACTIONS = np.zeros((4, 2), np.float32)
@@ -157,7 +157,7 @@ from functools import partial
 import numpy as np
 sys.path.insert(0, {folder!r})
 from vector_zoo import FaultyEnv, ZooEnv
-from roboyard.envs.shared import WorkerPool
+from roboyard.envs.vector.shared_memory import WorkerPool
 def work():
     global pool
     pool = WorkerPool([ZooEnv, partial(FaultyEnv, "hang")], workers=2)

@@ -11,8 +11,8 @@ from stable_baselines3.common.vec_env import DummyVecEnv
 from vector_zoo import ACTIONS, KeepingEnv, ReusingEnv, ZooEnv
 
 from roboyard.config.schema import EnvConfig
-from roboyard.envs.vector import make_vec_env
-from roboyard.envs.vector_shared import SharedMemoryVecEnv
+from roboyard.envs.vector.factory import make_vec_env
+from roboyard.envs.vector.shared_memory_vec_env import SharedMemoryVecEnv
 
 NUM_ENVS = 5
 STEPS = 40

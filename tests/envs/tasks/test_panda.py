@@ -12,7 +12,7 @@ import pytest
 
 from roboyard.config.schema import EnvConfig
 from roboyard.envs.task_env import TaskEnv
-from roboyard.envs.vector import make_vec_env
+from roboyard.envs.vector.factory import make_vec_env
 from roboyard.errors import ConfigError, RobotDescriptionError
 from roboyard.testing.env_conformance import EnvConformance
 

@@ -8,7 +8,7 @@ from pydantic import ValidationError
 
 from roboyard.config.distributions import Normal, Uniform
 from roboyard.config.tasks import ChannelConfig
-from roboyard.envs.terms.channels import Channel
+from roboyard.envs.managers.sensor_model import Channel
 
 
 def started(seed: int = 0, **settings: object) -> Channel:

@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from roboyard.config.distributions import Choice, Constant, Uniform
+from roboyard.config.distributions import ChoiceDistribution, ConstantDistribution, Uniform
+from roboyard.envs.mdp import TermSetup
+from roboyard.envs.mdp.commands import CommandContext, GaitClock, Point, Velocity
 from roboyard.envs.task_env import TaskEnv
-from roboyard.envs.terms import TermSetup
-from roboyard.envs.terms.commands import CommandContext, GaitClock, Point, Velocity
 from roboyard.errors import ConfigError
 
 PERIOD = 0.0165
@@ -54,7 +54,7 @@ def test_velocities_come_from_their_ranges(setup: TermSetup, context: CommandCon
         setup,
         forward=Uniform(low=0, high=2),
         sideways=0.3,
-        turning=Choice(type="choice", values=(-1, 1)),
+        turning=ChoiceDistribution(type="choice", values=(-1, 1)),
         interval_s=PERIOD,
     )
     values = run(command, context, 2000)
@@ -73,7 +73,7 @@ def test_the_standing_share_stands(setup: TermSetup, context: CommandContext) ->
 def test_the_heading_is_followed_by_half_of_the_angle_that_is_left(
     setup: TermSetup, context: CommandContext
 ) -> None:
-    command = Velocity(setup, heading=Constant(type="constant", value=1.0))
+    command = Velocity(setup, heading=ConstantDistribution(type="constant", value=1.0))
     context.state.base_euler = (0.0, 0.0, 0.4)
     assert command.reset(context)[2] == pytest.approx(0.3)
     context.state.base_euler = (0.0, 0.0, 0.5 - math.pi)  # the short way is to the right

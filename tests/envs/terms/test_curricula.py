@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 import pytest
 
+from roboyard.envs.managers.binding import BoundTerm
 from roboyard.envs.task_env import TaskEnv
-from roboyard.envs.terms.binding import BoundTerm
 from roboyard.errors import ConfigError
 
 PUSH = {"push": {"on": "interval", "interval_s": [9, 9],

@@ -9,7 +9,7 @@ from roboyard.config.base import Record
 from roboyard.config.distributions import Distribution, smallest
 from roboyard.config.tree import from_python
 from roboyard.config.validation import checked
-from roboyard.envs.terms.drawing import draw, draw_one
+from roboyard.envs.managers.sampling import draw, draw_one
 from roboyard.errors import ConfigError
 
 

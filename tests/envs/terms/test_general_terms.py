@@ -12,10 +12,10 @@ import numpy as np
 import pytest
 
 from roboyard.config.tasks import TermConfig
+from roboyard.envs.managers.binding import BoundTerm, bind
+from roboyard.envs.mdp import COMMANDS, EVENTS, OBSERVATIONS, REWARDS, TERMINATIONS, TermSetup
+from roboyard.envs.mdp.geometry import centroid
 from roboyard.envs.task_env import TaskEnv
-from roboyard.envs.terms import COMMANDS, EVENTS, OBSERVATIONS, REWARDS, TERMINATIONS, TermSetup
-from roboyard.envs.terms.binding import BoundTerm, bind
-from roboyard.envs.terms.geometry import centroid
 from roboyard.errors import ConfigError, RobotDescriptionError
 from roboyard.robots import RobotState
 

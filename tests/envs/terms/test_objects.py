@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 
 from roboyard.config.tasks import TermConfig
+from roboyard.envs.managers.binding import BoundTerm, bind
+from roboyard.envs.mdp import EVENTS, OBSERVATIONS, REWARDS, TERMINATIONS, TermSetup
 from roboyard.envs.task_env import TaskEnv
-from roboyard.envs.terms import EVENTS, OBSERVATIONS, REWARDS, TERMINATIONS, TermSetup
-from roboyard.envs.terms.binding import BoundTerm, bind
 from roboyard.errors import RobotDescriptionError
 from roboyard.robots import RobotState
 

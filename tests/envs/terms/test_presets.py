@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import pytest
 
-from roboyard.envs.terms.presets import change_preset, preset
+from roboyard.envs.managers.presets import change_preset, preset
 
 
 def mixed(state: str, first: int, second: int = 2, *, third: int = 3) -> tuple[object, ...]:

@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 
 from roboyard.config.tasks import TermConfig
+from roboyard.envs.managers.binding import bind
+from roboyard.envs.mdp import EVENTS, TermSetup
+from roboyard.envs.mdp.randomization import robot_mass
 from roboyard.envs.task_env import TaskEnv
-from roboyard.envs.terms import EVENTS, TermSetup
-from roboyard.envs.terms.binding import bind
-from roboyard.envs.terms.randomization import robot_mass
 from roboyard.errors import ConfigError, RobotDescriptionError, SimulationError
 from roboyard.robots.robot import BASE
 from roboyard.sim import LinkProperties

@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 
 from roboyard.config.tasks import TermConfig
+from roboyard.envs.managers.binding import bind
+from roboyard.envs.mdp import OBSERVATIONS, REWARDS, TERMINATIONS, TermSetup
 from roboyard.envs.task_env import TaskEnv
-from roboyard.envs.terms import OBSERVATIONS, REWARDS, TERMINATIONS, TermSetup
-from roboyard.envs.terms.binding import bind
 from roboyard.errors import ConfigError
 from roboyard.robots import RobotState
 

@@ -11,8 +11,8 @@ from roboyard.agents.jax.networks import Statistics
 from roboyard.agents.jax.off_policy import (
     Batch,
     DelayedActor,
-    Learner,
     Metrics,
+    OffPolicyLearner,
     Turn,
     bootstrapped,
 )
@@ -23,16 +23,18 @@ from roboyard.agents.jax.soft import EntropyRegularised
 class JaxCrossQ(EntropyRegularised, DelayedActor, CrossQ):
     """CrossQ (Bhatt et al. 2024): batch normalisation instead of target networks."""
 
-    def _gradient_step(self, learner: Learner, batch: Batch, turn: Turn) -> tuple[Learner, Metrics]:
+    def _gradient_step(
+        self, learner: OffPolicyLearner, batch: Batch, turn: Turn
+    ) -> tuple[OffPolicyLearner, Metrics]:
         noise, next_noise = self._noise(turn.key, batch)
         weight = self._entropy_weight(learner.tensors)
         learner, loss = self._move_critic(learner, batch, turn.rate, weight, next_noise)
         acted = turn.number % self.policy_delay == 0
 
-        def act(learner: Learner) -> tuple[Learner, Metrics]:
+        def act(learner: OffPolicyLearner) -> tuple[OffPolicyLearner, Metrics]:
             return self._move_actor(learner, batch, turn.rate, weight, noise)
 
-        def wait(learner: Learner) -> tuple[Learner, Metrics]:
+        def wait(learner: OffPolicyLearner) -> tuple[OffPolicyLearner, Metrics]:
             _, metrics = jax.eval_shape(act, learner)
             return learner, {name: jnp.zeros((), shape.dtype) for name, shape in metrics.items()}
 
@@ -40,8 +42,13 @@ class JaxCrossQ(EntropyRegularised, DelayedActor, CrossQ):
         return learner, metrics | {"ent_coef": weight, "critic_loss": loss, "acted": acted}
 
     def _move_critic(
-        self, learner: Learner, batch: Batch, rate: jax.Array, weight: jax.Array, noise: jax.Array
-    ) -> tuple[Learner, jax.Array]:
+        self,
+        learner: OffPolicyLearner,
+        batch: Batch,
+        rate: jax.Array,
+        weight: jax.Array,
+        noise: jax.Array,
+    ) -> tuple[OffPolicyLearner, jax.Array]:
         """Fit the critics, with both halves of the transition in one normalised batch."""
         before, following = learner.tensors, batch["next_observations"]
         actions, log_prob = self._actor.act(before, following, noise, None)
@@ -62,8 +69,13 @@ class JaxCrossQ(EntropyRegularised, DelayedActor, CrossQ):
         return learner._replace(tensors={**learner.tensors, **statistics}), loss
 
     def _move_actor(
-        self, learner: Learner, batch: Batch, rate: jax.Array, weight: jax.Array, noise: jax.Array
-    ) -> tuple[Learner, Metrics]:
+        self,
+        learner: OffPolicyLearner,
+        batch: Batch,
+        rate: jax.Array,
+        weight: jax.Array,
+        noise: jax.Array,
+    ) -> tuple[OffPolicyLearner, Metrics]:
         before, observations = learner.tensors, batch["observations"]
 
         def objective(own: Parameters) -> tuple[jax.Array, tuple[jax.Array, Statistics]]:

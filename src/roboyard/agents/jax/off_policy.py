@@ -29,7 +29,7 @@ ENTROPY_COEFFICIENT = "log_ent_coef"
 """Name among the tensors, beside those of the policy."""
 
 
-class Learner(NamedTuple):
+class OffPolicyLearner(NamedTuple):
     """What a gradient step changes."""
 
     tensors: Parameters
@@ -84,7 +84,7 @@ class CompiledOffPolicy(LeanExploration):
             name: self._torch_tensors[name]
             for name in {names[id(tensor)] for tensor in tensors_of(self.actor).values()}
         }
-        self._learner: Learner | None = None
+        self._learner: OffPolicyLearner | None = None
         self._stale = False
         self._unrecorded: tuple[int, Metrics] | None = None
         self._lower(names)
@@ -99,7 +99,9 @@ class CompiledOffPolicy(LeanExploration):
         self._update_learning_rate([adam.optimizer for adam in self._adams.values()])
         if self._learner is None:
             state = {role: adam.read() for role, adam in self._adams.items()}
-            self._learner = put(Learner(copies(self._torch_tensors), state), self.learner_device)
+            self._learner = put(
+                OffPolicyLearner(copies(self._torch_tensors), state), self.learner_device
+            )
         batches = self._minibatches(gradient_steps, batch_size)
         rate = np.float32(self.lr_schedule(self._current_progress_remaining))
         seed = np.uint32(np.random.randint(2**31))
@@ -164,21 +166,23 @@ class CompiledOffPolicy(LeanExploration):
         del steps  # Each does.
         return True
 
-    def _gradient_step(self, learner: Learner, batch: Batch, turn: Turn) -> tuple[Learner, Metrics]:
+    def _gradient_step(
+        self, learner: OffPolicyLearner, batch: Batch, turn: Turn
+    ) -> tuple[OffPolicyLearner, Metrics]:
         """Take one step on one minibatch."""
         raise NotImplementedError
 
     def _all_steps(
-        self, learner: Learner, data: tuple[Batch, jax.Array, jax.Array, jax.Array]
-    ) -> tuple[Learner, Tensors, Metrics]:
+        self, learner: OffPolicyLearner, data: tuple[Batch, jax.Array, jax.Array, jax.Array]
+    ) -> tuple[OffPolicyLearner, Tensors, Metrics]:
         """Take all steps of an update; metrics have shape (steps,)."""
         batches, rate, seed, done = data
         steps = len(batches["rewards"])
         keys = jax.random.split(jax.random.key(seed), steps)
 
         def step(
-            learner: Learner, now: tuple[Batch, jax.Array, jax.Array]
-        ) -> tuple[Learner, Metrics]:
+            learner: OffPolicyLearner, now: tuple[Batch, jax.Array, jax.Array]
+        ) -> tuple[OffPolicyLearner, Metrics]:
             batch, key, index = now
             return self._gradient_step(learner, batch, Turn(rate, key, done + index + 1))
 
@@ -208,15 +212,15 @@ class CompiledOffPolicy(LeanExploration):
         return batches
 
     def _apply(
-        self, learner: Learner, role: str, gradients: Parameters, rate: jax.Array
-    ) -> Learner:
+        self, learner: OffPolicyLearner, role: str, gradients: Parameters, rate: jax.Array
+    ) -> OffPolicyLearner:
         """Move the tensors of one optimiser."""
         moved, moments = self._adams[role].step(
             self._parameters(learner, role), gradients, learner.moments[role], rate
         )
-        return Learner({**learner.tensors, **moved}, {**learner.moments, role: moments})
+        return OffPolicyLearner({**learner.tensors, **moved}, {**learner.moments, role: moments})
 
-    def _parameters(self, learner: Learner, role: str) -> Parameters:
+    def _parameters(self, learner: OffPolicyLearner, role: str) -> Parameters:
         return {name: learner.tensors[name] for name in self._adams[role].names}
 
     def _record(self) -> None:

@@ -40,7 +40,7 @@ class Ranges(NamedTuple):
     clip_values: float
 
 
-class Learner(NamedTuple):
+class PPOLearner(NamedTuple):
     """What an update changes."""
 
     parameters: Parameters
@@ -82,7 +82,7 @@ class JaxPPO(OverlappedRollouts, PPO):
         ranges = self._ranges()
         buffer = self.rollout_buffer
         tensors = copies(tensors_of(self.policy))
-        learner = Learner(tensors, self._adam.read(), np.True_)  # type: ignore[arg-type]
+        learner = PPOLearner(tensors, self._adam.read(), np.True_)  # type: ignore[arg-type]
         learner, metrics = self._update(
             put(learner, self.learner_device),
             put((_columns(buffer), self._minibatches(), ranges), self.learner_device),
@@ -121,16 +121,18 @@ class JaxPPO(OverlappedRollouts, PPO):
         )
 
     def _all_steps(
-        self, learner: Learner, data: tuple[Batch, tuple[jax.Array, jax.Array], Ranges]
-    ) -> tuple[Learner, Metrics]:
+        self, learner: PPOLearner, data: tuple[Batch, tuple[jax.Array, jax.Array], Ranges]
+    ) -> tuple[PPOLearner, Metrics]:
         """Take every optimisation step of an update; metrics have shape (epochs, steps)."""
         columns, (whole, rest), ranges = data
 
-        def step(learner: Learner, chosen: jax.Array) -> tuple[Learner, Metrics]:
+        def step(learner: PPOLearner, chosen: jax.Array) -> tuple[PPOLearner, Metrics]:
             batch = jax.tree.map(lambda column: column[chosen], columns)
             return self._step(learner, batch, ranges)
 
-        def epoch(learner: Learner, chosen: tuple[jax.Array, jax.Array]) -> tuple[Learner, Metrics]:
+        def epoch(
+            learner: PPOLearner, chosen: tuple[jax.Array, jax.Array]
+        ) -> tuple[PPOLearner, Metrics]:
             learner, metrics = lax.scan(step, learner, chosen[0])
             if rest.shape[1]:
                 learner, last = step(learner, chosen[1])
@@ -140,7 +142,9 @@ class JaxPPO(OverlappedRollouts, PPO):
 
         return lax.scan(epoch, learner, (whole, rest))
 
-    def _step(self, learner: Learner, batch: Batch, ranges: Ranges) -> tuple[Learner, Metrics]:
+    def _step(
+        self, learner: PPOLearner, batch: Batch, ranges: Ranges
+    ) -> tuple[PPOLearner, Metrics]:
         objective = partial(self._loss, batch=batch, ranges=ranges)
         gradients, metrics = jax.grad(objective, has_aux=True)(learner.parameters)
         metrics["counts"] = learner.going
@@ -159,7 +163,7 @@ class JaxPPO(OverlappedRollouts, PPO):
                 (moved, moments),
                 (learner.parameters, learner.moments),
             )
-        return Learner(moved, moments, going), metrics
+        return PPOLearner(moved, moments, going), metrics
 
     def _loss(
         self, parameters: Parameters, batch: Batch, ranges: Ranges

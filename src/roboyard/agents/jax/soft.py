@@ -17,8 +17,8 @@ from roboyard.agents.jax.off_policy import (
     ENTROPY_COEFFICIENT,
     Batch,
     CompiledOffPolicy,
-    Learner,
     Metrics,
+    OffPolicyLearner,
     Turn,
     bootstrapped,
     followed,
@@ -52,8 +52,8 @@ class EntropyRegularised(CompiledOffPolicy):
         return jnp.asarray(self.ent_coef_tensor.item(), jnp.float32)
 
     def _move_entropy_weight(
-        self, learner: Learner, log_prob: jax.Array, rate: jax.Array
-    ) -> tuple[Learner, Metrics]:
+        self, learner: OffPolicyLearner, log_prob: jax.Array, rate: jax.Array
+    ) -> tuple[OffPolicyLearner, Metrics]:
         """Move the weight towards the target entropy (Haarnoja et al. 2018b, eq. 18)."""
         if ENTROPY_COEFFICIENT not in learner.tensors:
             return learner, {}
@@ -78,7 +78,9 @@ class SoftActorCritic(EntropyRegularised):
         self._critic_target = lower_critic(self.critic_target, names)
         self._targets = followed(names, self.critic_target, self.critic)
 
-    def _gradient_step(self, learner: Learner, batch: Batch, turn: Turn) -> tuple[Learner, Metrics]:
+    def _gradient_step(
+        self, learner: OffPolicyLearner, batch: Batch, turn: Turn
+    ) -> tuple[OffPolicyLearner, Metrics]:
         before = learner.tensors
         noise, next_noise = self._noise(turn.key, batch)
 
@@ -108,7 +110,7 @@ class SoftActorCritic(EntropyRegularised):
         metrics |= {"ent_coef": weight, "actor_loss": cost, "critic_loss": loss}
         return self._follow(learner, turn.number), metrics
 
-    def _follow(self, learner: Learner, number: jax.Array) -> Learner:
+    def _follow(self, learner: OffPolicyLearner, number: jax.Array) -> OffPolicyLearner:
         """Move the target networks, at each n-th step of the run."""
         due = number % self.target_update_interval == 0
         share = jnp.where(due, self.tau, 0.0) if self.target_update_interval > 1 else self.tau

@@ -14,8 +14,8 @@ from roboyard.agents.jax.networks import Tensors
 from roboyard.agents.jax.off_policy import (
     Batch,
     DelayedActor,
-    Learner,
     Metrics,
+    OffPolicyLearner,
     Turn,
     bootstrapped,
     followed,
@@ -36,7 +36,9 @@ class JaxTD3(DelayedActor, TD3):
         self._targets = followed(names, self.critic_target, self.critic)
         self._targets |= followed(names, self.actor_target, self.actor)
 
-    def _gradient_step(self, learner: Learner, batch: Batch, turn: Turn) -> tuple[Learner, Metrics]:
+    def _gradient_step(
+        self, learner: OffPolicyLearner, batch: Batch, turn: Turn
+    ) -> tuple[OffPolicyLearner, Metrics]:
         before = learner.tensors
         target = self._target(before, batch, turn.key)
 
@@ -66,8 +68,8 @@ class JaxTD3(DelayedActor, TD3):
         return bootstrapped(batch, self.gamma, values)
 
     def _move_actor(
-        self, learner: Learner, batch: Batch, rate: jax.Array
-    ) -> tuple[Learner, jax.Array]:
+        self, learner: OffPolicyLearner, batch: Batch, rate: jax.Array
+    ) -> tuple[OffPolicyLearner, jax.Array]:
         """Move the actor up the first critic, and all targets behind."""
         tensors, observations = learner.tensors, batch["observations"]
 

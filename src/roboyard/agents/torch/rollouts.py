@@ -26,7 +26,7 @@ from roboyard.agents.torch.acting import (
 from roboyard.agents.torch.threads import acting_threads, torch_threads
 
 
-class Step(NamedTuple):
+class PendingStep(NamedTuple):
     """A step of all environments that is not in the buffer yet."""
 
     observations: Any
@@ -91,7 +91,7 @@ class OverlappedRollouts(OnPolicyAlgorithm):
         """Make all steps; return the last ``dones``, or None if a callback ends the training."""
         # Variables have SB3's names, because callbacks look them up.
         dones: NDArray[np.bool_] | None = None
-        last: Step | None = None
+        last: PendingStep | None = None
         for n_steps in range(n_rollout_steps):
             with torch.no_grad():
                 if self.use_sde and self.sde_sample_freq > 0 == n_steps % self.sde_sample_freq:
@@ -113,7 +113,9 @@ class OverlappedRollouts(OnPolicyAlgorithm):
                 return None
             starts = self._last_episode_starts
             assert starts is not None
-            last = Step(self._last_obs, actions, rewards, starts, values, log_probs, dones, infos)
+            last = PendingStep(
+                self._last_obs, actions, rewards, starts, values, log_probs, dones, infos
+            )
             self._last_obs = new_obs  # type: ignore[assignment]
             self._last_episode_starts = dones
         self._keep(last, rollout_buffer)
@@ -141,7 +143,7 @@ class OverlappedRollouts(OnPolicyAlgorithm):
         clipped: NDArray[Any] = np.clip(actions, space.low, space.high)
         return clipped
 
-    def _keep(self, step: Step | None, rollout_buffer: RolloutBuffer) -> None:
+    def _keep(self, step: PendingStep | None, rollout_buffer: RolloutBuffer) -> None:
         """Put a step into the buffer; episodes that ran out of time go on with their value."""
         if step is None:
             return

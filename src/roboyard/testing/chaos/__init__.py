@@ -3,15 +3,15 @@
 from roboyard.testing.chaos.compare import Outcome
 from roboyard.testing.chaos.harness import ChaosReport, run_chaos, train_command
 from roboyard.testing.chaos.machine import Machine
-from roboyard.testing.chaos.schedule import Blow, FaultKind, Schedule
+from roboyard.testing.chaos.schedule import Blow, FaultKind, FaultSchedule
 
 __all__ = [
     "Blow",
     "ChaosReport",
     "FaultKind",
+    "FaultSchedule",
     "Machine",
     "Outcome",
-    "Schedule",
     "run_chaos",
     "train_command",
 ]

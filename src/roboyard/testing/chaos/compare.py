@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from roboyard.storage import open_store
 from roboyard.storage.base import NotFoundError, Store
-from roboyard.storage.layout import MANIFEST, checkpoints_among
+from roboyard.storage.mirror.run_layout import MANIFEST, checkpoints_among
 
 _WEIGHTS = ("policy.safetensors", "tensors.safetensors", "optimizers.pt", "generators.json")
 _OF_THE_CLOCK = ("time", "system/", "checkpoint/", "wall_s")

@@ -10,14 +10,14 @@ from pathlib import Path
 from typing import NamedTuple
 
 from roboyard.errors import TrainingError
+from roboyard.runs.index import RunSummary, find_run
+from roboyard.runs.signals import EXIT_CONTINUE
+from roboyard.runs.supervisor import Child
 from roboyard.storage import open_store
 from roboyard.storage.base import NotFoundError
-from roboyard.storage.runs import RunSummary, find_run
 from roboyard.testing.chaos.compare import Outcome
 from roboyard.testing.chaos.machine import Machine
-from roboyard.testing.chaos.schedule import Blow, FaultKind, Schedule
-from roboyard.training.signals import EXIT_CONTINUE
-from roboyard.training.supervisor import Child
+from roboyard.testing.chaos.schedule import Blow, FaultKind, FaultSchedule
 
 _POLL_S = 0.02
 _POLL_WRITE_S = 0.002
@@ -114,7 +114,7 @@ def run_chaos(
     command: Command,
     name: str,
     machine: Machine,
-    schedule: Schedule,
+    schedule: FaultSchedule,
     tell: Callable[[str], None] = lambda text: None,
 ) -> ChaosReport:
     """Train a config twice, once in peace, and compare.
@@ -155,7 +155,7 @@ def _killed_lives(
     command: Command,
     name: str,
     machine: Machine,
-    schedule: Schedule,
+    schedule: FaultSchedule,
     tell: Callable[[str], None],
 ) -> tuple[list[Life], int]:
     generator = random.Random(schedule.seed)
@@ -181,7 +181,7 @@ def _killed_lives(
     return lives, repeated
 
 
-def _blows(schedule: Schedule, generator: random.Random) -> Iterator[Blow]:
+def _blows(schedule: FaultSchedule, generator: random.Random) -> Iterator[Blow]:
     """Yield what happens to one process, up to what ends it."""
     while True:
         blow = schedule.draw(generator)

@@ -12,12 +12,12 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Self
 
+from roboyard.runs.ownership import CACHE_VARIABLE, work_folder
+from roboyard.runs.supervisor import Child
 from roboyard.storage.base import join_key
 from roboyard.testing.chaos.schedule import FaultKind
 from roboyard.testing.faulty_s3 import Fault, FaultyS3
 from roboyard.testing.metadata_service import MetadataService
-from roboyard.training.custody import CACHE_VARIABLE, work_folder
-from roboyard.training.supervisor import Child
 
 NOTICE_S = 5.0
 """Time from a notice to the end of the machine [s]; EC2 gives 120."""

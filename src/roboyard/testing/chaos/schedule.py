@@ -38,7 +38,7 @@ class Blow(NamedTuple):
 
 
 @dataclasses.dataclass(frozen=True)
-class Schedule:
+class FaultSchedule:
     """When something happens to processes, counted from each one's first step."""
 
     kind: str
@@ -55,7 +55,7 @@ class Schedule:
     @classmethod
     def parse(
         cls, text: str, *, faults: str = "kill,term", most: int = 10, seed: int = 0
-    ) -> Schedule:
+    ) -> FaultSchedule:
         """Parse ``poisson:5s``, ``every:30s`` or ``poisson:2m``, and ``kill,term,notice,disk,s3``.
 
         Raises:

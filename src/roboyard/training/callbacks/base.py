@@ -9,7 +9,7 @@ from typing import NamedTuple
 from pydantic import JsonValue
 from stable_baselines3.common.callbacks import BaseCallback
 
-from roboyard.storage.run_directory import RunState
+from roboyard.runs.directory import RunState
 
 
 class Boundary(NamedTuple):

@@ -11,15 +11,15 @@ from typing import Any
 from pydantic import JsonValue
 
 from roboyard.errors import StorageError
-from roboyard.storage.layout import RECORDS
-from roboyard.storage.lease import LeaseLostError
-from roboyard.storage.run_directory import RunDirectory
+from roboyard.runs.directory import RunDirectory
+from roboyard.storage.leases.lease import LeaseLostError
+from roboyard.storage.mirror.run_layout import RECORDS
 from roboyard.tracking import MetricWriter, RecordFile
 from roboyard.training.callbacks.base import Boundary, RunCallback, StopRequest
-from roboyard.training.checkpoint import CheckpointStore, Marks, save_parts
-from roboyard.training.interval import Schedule
-from roboyard.training.manifest import FileFacts
-from roboyard.training.parts.base import CheckpointPart, write_json
+from roboyard.training.checkpoints.manifest import FileFacts
+from roboyard.training.checkpoints.parts.base import CheckpointPart, write_json
+from roboyard.training.checkpoints.schedule import CheckpointSchedule
+from roboyard.training.checkpoints.store import CheckpointStore, Marks, save_parts
 
 _LOG = logging.getLogger(__name__)
 
@@ -34,7 +34,7 @@ class CheckpointCallback(RunCallback):
     def __init__(
         self,
         store: CheckpointStore,
-        schedule: Schedule,
+        schedule: CheckpointSchedule,
         stop: StopRequest,
         records: tuple[MetricWriter, ...] = (),
         best_step: Callable[[], int | None] = lambda: None,

@@ -17,7 +17,7 @@ from stable_baselines3.common.logger import KVWriter, Logger
 from roboyard.agents.backends import refresh_policy
 from roboyard.tracking import MetricWriter
 from roboyard.training.callbacks.base import Boundary, Every, RunCallback
-from roboyard.training.timing import PhaseClock
+from roboyard.training.monitoring.timing import PhaseClock
 
 _LOG = logging.getLogger(__name__)
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from roboyard.training import diagnosis
 from roboyard.training.callbacks.base import Boundary, RunCallback
-from roboyard.training.checked_envs import CheckedVecEnv
-from roboyard.training.vec_stack import find_wrapper
+from roboyard.training.envs.checked import CheckedVecEnv
+from roboyard.training.envs.stack import find_wrapper
+from roboyard.training.monitoring import nan_check
 
 PARAMETER_CHECK_INTERVAL = 50
 """Boundaries between looks at all parameters; losses are looked at every time."""
@@ -25,9 +25,9 @@ class NanGuardCallback(RunCallback):
         Raises:
             TrainingError: A number is not finite.
         """
-        diagnosis.check_losses(self.logger.name_to_value, boundary.step)
+        nan_check.check_losses(self.logger.name_to_value, boundary.step)
         if self._boundaries % PARAMETER_CHECK_INTERVAL == 0 or boundary.final:
-            diagnosis.check_parameters(self.model)
+            nan_check.check_parameters(self.model)
         self._boundaries += 1
 
     def _on_rollout_start(self) -> None:

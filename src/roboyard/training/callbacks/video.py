@@ -11,7 +11,7 @@ from pydantic import JsonValue
 
 from roboyard.errors import RoboyardError
 from roboyard.evaluation.stopping import StoppedError
-from roboyard.storage.lease import LeaseLostError
+from roboyard.storage.leases.lease import LeaseLostError
 from roboyard.training.callbacks.base import Boundary, Every, RunCallback
 from roboyard.training.live_policy import LivePolicy
 from roboyard.training.seeding import preserved_generators

@@ -1,0 +1,1 @@
+"""Export: a policy as an ONNX graph or a TorchScript module, checked against its network."""

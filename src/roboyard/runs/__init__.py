@@ -1,0 +1,1 @@
+"""A run's life, whoever trains it: folder, index, owner, resumption, supervision and notices."""

@@ -1,0 +1,1 @@
+"""The models behind the server: loaded policies, versions, batches, reloading."""

@@ -1,0 +1,1 @@
+"""Mirroring a run between its working folder and its store."""

@@ -1,0 +1,1 @@
+"""Checkpoints: what a run continues from, written whole, verified when read, rotated."""

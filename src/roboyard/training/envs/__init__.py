@@ -1,0 +1,1 @@
+"""The vectorised training environments and the wrappers around them."""
