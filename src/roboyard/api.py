@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from roboyard.config.load import load
 from roboyard.config.schema import ExperimentConfig
+from roboyard.errors import ConfigError
 
 if TYPE_CHECKING:
     from roboyard.evaluation.evaluator import EvaluationResult
@@ -78,4 +79,11 @@ def evaluate(
 def _loaded(
     config: str | Path | Mapping[str, object] | ExperimentConfig, overrides: Sequence[str]
 ) -> ExperimentConfig:
-    return config if isinstance(config, ExperimentConfig) else load(config, overrides)
+    if not isinstance(config, ExperimentConfig):
+        return load(config, overrides)
+    if overrides:
+        raise ConfigError(
+            f"overrides {list(overrides)} do not go with a loaded config, whose values are "
+            "settled. Give them to load_config, or give the file here."
+        )
+    return config

@@ -8,7 +8,7 @@ from roboyard.config.schema import EnvConfig
 from roboyard.envs import SimpleRobotEnv
 from roboyard.envs.factory import make_env
 from roboyard.envs.vector.factory import make_vec_env
-from roboyard.envs.vector.lockstep_vec_env import LockstepVecEnv
+from roboyard.envs.vector.lockstep_vec_env import LocalVecEnv, LockstepVecEnv
 
 NUM_ENVS = 3
 SEEDS = [4, 9, 2]
@@ -70,7 +70,7 @@ def test_an_environment_may_use_its_arrays_and_lists_again():
     env.close()
 
 
-def test_environments_of_others_are_left_to_the_dummy():
+def test_environments_of_others_step_one_after_the_other():
     env = make_vec_env(EnvConfig(id="Pendulum-v1"), num_envs=2, seeds=[0, 1], workers=0)
-    assert type(env) is DummyVecEnv
+    assert type(env) is LocalVecEnv
     env.close()

@@ -7,6 +7,7 @@ import json
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -177,3 +178,32 @@ def test_a_damaged_or_newer_lease_is_not_guessed_at(store: Store) -> None:
     store.put(KEY, json.dumps({"format_version": 2}).encode())
     with pytest.raises(StorageError, match="has format version 2, this version"):
         Lease.acquire(store, KEY)
+
+
+def test_an_unexpected_error_does_not_end_the_renewals(
+    store: Store, caplog: pytest.LogCaptureFixture
+) -> None:
+    class Odd:
+        """A store that fails once in a way that nobody thought of."""
+
+        failures = 1
+
+        def __getattr__(self, name: str) -> object:
+            return getattr(store, name)
+
+        def put(self, *args: object, **kwargs: object) -> object:
+            if threading.current_thread().name == "lease" and self.failures:
+                self.failures -= 1
+                raise RuntimeError("odd")
+            return store.put(*args, **kwargs)
+
+    odd = Odd()
+    with Lease.acquire(odd, KEY, ttl_s=0.9) as lease:
+        before = lease._version
+        lease.keep_alive()
+        end = time.monotonic() + 10
+        while lease._version == before and time.monotonic() < end:
+            time.sleep(0.01)
+        assert lease._version != before
+        assert odd.failures == 0
+    assert "RuntimeError: odd" in caplog.text

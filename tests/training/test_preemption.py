@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import socket
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -140,7 +142,73 @@ def test_a_service_that_is_out_of_reach_is_told_once(caplog: pytest.LogCaptureFi
     reached = threading.Event()
     with PreemptionWatcher([Absent()], print, poll_s=0.001):
         assert reached.wait(10)
-    assert caplog.text.count("the run goes on without them") == 1
+    assert caplog.text.count("the run goes on, and they are looked for again") == 1
+
+
+def test_a_place_that_works_does_not_hide_one_that_does_not(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    absent = MetadataSource("http://127.0.0.1:9")  # nothing listens there
+    file = tmp_path / "PREEMPT"
+    heard: list[Notice] = []
+    watcher = PreemptionWatcher([absent, FileSource(file)], heard.append)
+    for _ in range(7):
+        watcher._look()
+    assert caplog.text.count("cannot be looked for") == 1
+    assert "remove 'imds' from preemption.watch" in caplog.text
+    file.touch()
+    assert watcher._look()
+    assert [notice.reason for notice in heard] == [f"file '{file}' appeared"]
+
+
+def test_a_file_in_any_encoding_is_a_notice(tmp_path: Path) -> None:
+    path = tmp_path / "PREEMPT"
+    path.write_bytes(b"\xff\xfe1\x002\x00")
+    assert FileSource(path, 30.0).look() == Notice(f"file '{path}' appeared", 30.0)
+
+
+@pytest.mark.parametrize("answer", [b"no HTTP at all\r\n\r\n", b"HTTP/1.1 200 OK\r\nX: 1", b"\xff"])
+def test_a_service_that_answers_nonsense_does_not_end_the_watch(
+    answer: bytes, tmp_path: Path
+) -> None:
+    """It may be another server's port, and the notice may come from somewhere else."""
+    heard, looked = threading.Event(), threading.Semaphore(0)
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def speak() -> None:
+            with contextlib.suppress(OSError):
+                while True:
+                    peer, _ = server.accept()
+                    with peer:
+                        peer.recv(1000)
+                        peer.sendall(answer)
+                    looked.release()
+
+        threading.Thread(target=speak, daemon=True).start()
+        sources = [MetadataSource(f"http://127.0.0.1:{server.getsockname()[1]}")]
+        sources.append(FileSource(tmp_path / "PREEMPT"))
+        with PreemptionWatcher(sources, lambda _: heard.set(), poll_s=0.01):
+            assert looked.acquire(timeout=10)
+            assert looked.acquire(timeout=10), "it was asked only once"
+            (tmp_path / "PREEMPT").write_text("5")
+            assert heard.wait(10)
+        server.shutdown(socket.SHUT_RDWR)
+
+
+def test_a_fault_of_whoever_is_told_does_not_end_the_watch(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / "PREEMPT").write_text("5")
+    told = threading.Event()
+
+    def notify(notice: Notice) -> None:
+        if "cannot be looked for" not in caplog.text:
+            raise RuntimeError("odd")
+        told.set()
+
+    with PreemptionWatcher([FileSource(tmp_path / "PREEMPT")], notify, poll_s=0.01):
+        assert told.wait(10)
+    assert "RuntimeError: odd" in caplog.text
 
 
 def test_the_config_names_the_sources(tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from roboyard.errors import ConfigError, TrainingError
-from roboyard.runs.heartbeat import make_heartbeat, read_heartbeat
+from roboyard.runs.heartbeat import HeartbeatCallback, make_heartbeat, read_heartbeat
 from roboyard.runs.supervisor import Patience, SupervisionResult, Supervisor
 
 # Children that behave like a training process without importing torch, so that they are quick.
@@ -86,6 +86,39 @@ def test_preemptions_have_a_budget_of_their_own(run: Path) -> None:
         supervisor(run, "step(starts); sys.exit(75)", preemptions=1).run()
 
 
+def test_a_store_that_cannot_be_read_is_waited_for_and_the_run_goes_on(
+    run: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Neither "there is a run" nor "there is none": starting anew would end with exit code 2."""
+    body = """
+        if starts == 0:
+            run.rename(str(run) + ".away")
+            run.symlink_to(run)  # every look ends with an error: too many links
+            os.kill(os.getpid(), signal.SIGKILL)
+        if sys.argv[1] == "start": sys.exit(2)
+    """
+    patience = supervisor(run, body)
+
+    def mend_when_told() -> None:
+        while "does not say whether there is a run" not in caplog.text:
+            time.sleep(0.01)
+        run.unlink()
+        run.with_name("run.away").rename(run)
+
+    thread = threading.Thread(target=mend_when_told)
+    thread.start()
+    assert patience.run() == SupervisionResult(0, preemptions=1, errors=0)
+    thread.join()
+    assert starts(run) == ["start", "resume"]
+
+
+def test_a_stop_ends_the_wait_for_a_store_before_anything_is_started(run: Path) -> None:
+    run.symlink_to(run)
+    threading.Timer(0.3, os.kill, (os.getpid(), signal.SIGTERM)).start()
+    assert supervisor(run, "step(1)").run() == SupervisionResult(75, preemptions=0, errors=0)
+    assert run.is_symlink()
+
+
 def test_the_users_mistake_is_not_tried_again(run: Path) -> None:
     with pytest.raises(ConfigError, match="its command is wrong"):
         supervisor(run, "sys.exit(2)").run()
@@ -141,6 +174,11 @@ def test_a_signal_is_passed_on_once_and_ends_the_run(run: Path) -> None:
 def test_the_heartbeat_keeps_the_last_step(tmp_path: Path) -> None:
     make_heartbeat(tmp_path / "step")
     assert read_heartbeat(tmp_path / "step") == -1
+    heartbeat = HeartbeatCallback(tmp_path / "step")
+    for number in (7, 8):
+        heartbeat.num_timesteps = number
+        heartbeat._on_step()
+    assert read_heartbeat(tmp_path / "step") == 8
 
 
 def test_the_command_trains_through_a_kill(tmp_path: Path) -> None:

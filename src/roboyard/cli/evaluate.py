@@ -62,7 +62,7 @@ def evaluate(
     config: Config = None,
     overrides: Overrides = None,
     episodes: Annotated[int, typer.Option("--episodes", "-n", help="How many episodes.")] = 20,
-    num_envs: NumEnvs = 8,
+    num_envs: NumEnvs = 4,
     workers: Workers = None,
     stochastic: Stochastic = False,
     seed: Seed = 0,

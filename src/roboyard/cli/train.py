@@ -17,7 +17,7 @@ from rich.table import Table
 from roboyard.cli.output import cell
 from roboyard.config.load import load
 from roboyard.config.schema import ExperimentConfig
-from roboyard.errors import ConfigError
+from roboyard.errors import ConfigError, StorageError
 from roboyard.resources import SMALLEST_MEMORY, require_memory
 from roboyard.runs.directory import check_run_id
 from roboyard.text import ShownFormatter
@@ -106,6 +106,8 @@ def train(
     trainer = Trainer(
         experiment, run_id=run_id, resume_from=run, progress=not quiet, profile=profile
     )
+    if run is not None and not quiet:
+        _print_continued(run, experiment)
     with _warnings_shown():
         result = trainer.train()
     _print_result(result)
@@ -189,6 +191,28 @@ def _experiment(
     if run_id is not None:
         return experiment, f"{experiment.store.rstrip('/')}/{experiment.name}/{run_id}"
     return experiment, newest_run(experiment)
+
+
+def _print_continued(run: str, experiment: ExperimentConfig) -> None:
+    """Say which run is continued, how it stands, and which others wait."""
+    from roboyard.runs.index import find_run, find_runs
+    from roboyard.storage import open_store
+
+    console = Console()
+    try:
+        summary = find_run(open_store(run))
+        others = find_runs(open_store(experiment.store), experiment.name)
+    except StorageError:
+        return  # training says what is wrong
+    total = experiment.train.total_steps
+    line = f"Continuing {run}: {summary.state} at step {summary.step:,} of {total:,}."
+    console.print(cell(line), soft_wrap=True)
+    waiting = [each.run for each in others if each.state in ("interrupted", "lost", "failed")]
+    waiting = [name for name in waiting if name.rpartition("/")[2] != Path(run).name]
+    if summary.state == "finished" and summary.step >= total and waiting:
+        other = f"{experiment.store.rstrip('/')}/{waiting[-1]}"
+        line = f"It has ended; not at its end is: roboyard train {other} --resume"
+        console.print(cell(line), soft_wrap=True)
 
 
 def _print_result(result: TrainResult) -> None:

@@ -8,6 +8,7 @@ from types import MappingProxyType
 from typing import Any, NamedTuple, SupportsFloat
 
 import gymnasium
+import numpy as np
 
 from roboyard.config.schema import EnvConfig
 from roboyard.envs.factory import make_env
@@ -61,6 +62,16 @@ class SeededEpisodes(gymnasium.Wrapper[object, object, object, object]):
         self._waiting = deque(SeededEpisode(*episode) for episode in episodes)
         self._running = None
 
+    def has_time_limit(self) -> bool:
+        """Return whether something is known to end an episode by its length."""
+        names = ("max_episode_steps", "_max_episode_steps")
+        known = [getattr(self.env.spec, names[0], None)]
+        env: object = self.env
+        while env is not None:
+            known += [getattr(env, name, None) for name in names if name in vars(env)]
+            env = vars(env).get("env")
+        return any(known)
+
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
     ) -> tuple[object, dict[str, Any]]:
@@ -100,4 +111,16 @@ class SeededEpisodes(gymnasium.Wrapper[object, object, object, object]):
 def _numbers(found: object) -> dict[str, float]:
     """Return the numbers of a mapping; another environment may put anything there."""
     rows = found.items() if isinstance(found, Mapping) else ()
-    return {str(name): float(value) for name, value in rows if isinstance(value, int | float)}
+    numbers = ((str(name), _number(value)) for name, value in rows)
+    return {name: value for name, value in numbers if value is not None}
+
+
+def _number(value: object) -> float | None:
+    """Return a real number of any type that NumPy knows as one; None for anything else."""
+    if isinstance(value, str | bytes) or value is None:
+        return None
+    try:
+        array = np.asarray(value)
+    except ValueError:  # such as lists of several lengths
+        return None
+    return float(array.item()) if array.size == 1 and array.dtype.kind in "biuf" else None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import weakref
 from collections.abc import Callable
 from types import TracebackType
@@ -9,6 +10,7 @@ from typing import Any, Literal
 
 import gymnasium
 import numpy as np
+from numpy.typing import NDArray
 from stable_baselines3.common.type_aliases import PolicyPredictor
 from stable_baselines3.common.vec_env import VecEnv
 
@@ -20,9 +22,14 @@ from roboyard.evaluation.episodes import RECORD_KEY, EpisodeRecord
 from roboyard.evaluation.fit import check_spaces
 from roboyard.evaluation.parallel_rollouts import Lanes
 from roboyard.evaluation.result import EvaluationResult
+from roboyard.evaluation.stopping import ShouldStop, refuse_to_go_on
 from roboyard.seeds import derive_seeds
 
 __all__ = ["EvaluationResult", "Evaluator", "PolicyPredictor"]
+
+LONG_STEPS, ENDLESS_STEPS = 10_000, 100_000
+"""Control steps of an episode without a time limit at which it is named, and refused."""
+_LOG = logging.getLogger(__name__)
 
 Workers = int | Literal["auto"]
 """How many worker processes."""
@@ -98,17 +105,21 @@ class Evaluator:
         self,
         policy: PolicyPredictor,
         on_episode: Callable[[EpisodeRecord], None] | None = None,
+        should_stop: ShouldStop | None = None,
     ) -> EvaluationResult:
         """Run all episodes.
 
         Args:
             policy: Anything with SB3's ``predict``; it normalises observations itself.
             on_episode: Called as each episode ends, in the order in which they end.
+            should_stop: Asked at every step; true ends the evaluation.
 
         Raises:
             PolicyError: The policy does not fit the environment, fails, or returns actions
                 that are not finite or of the wrong shape.
             SimulationError: A reward is not finite.
+            ConfigError: An episode without a time limit does not end.
+            StoppedError: ``should_stop`` said so.
         """
         try:
             with generators.preserved():
@@ -122,7 +133,7 @@ class Evaluator:
                     self.deterministic,
                     self._policy_seeds,
                 )
-                records = self._run(venv, lanes, on_episode)
+                records = self._run(venv, lanes, on_episode, should_stop)
         except BaseException:
             self.close()
             raise
@@ -182,6 +193,7 @@ class Evaluator:
         venv: VecEnv,
         lanes: Lanes,
         on_episode: Callable[[EpisodeRecord], None] | None,
+        should_stop: ShouldStop | None,
     ) -> list[EpisodeRecord]:
         count = len(self._seeds)
         queues = [list(range(copy, count, self._num_envs)) for copy in range(self._num_envs)]
@@ -190,11 +202,14 @@ class Evaluator:
             venv.env_method("begin", pairs, indices=[copy])
         starting: list[int | None] = [queue.pop(0) for queue in queues]
         active = np.ones(self._num_envs, dtype=bool)
+        watch = _LengthWatch(venv, self._config.id, self._num_envs)
         records: list[EpisodeRecord] = []
         observations = venv.reset()
         while len(records) < count:
+            refuse_to_go_on(should_stop, "an evaluation")
             actions = lanes.act(observations, starting, active)
             observations, _, dones, infos = venv.step(actions)
+            watch.step(dones, active)
             starting = [None] * self._num_envs
             for copy in np.flatnonzero(dones).tolist():
                 records.append(self._checked(infos[copy][RECORD_KEY]))
@@ -211,3 +226,37 @@ class Evaluator:
                 f"evaluation episode {record.number} (seed {self._seeds[record.number]})."
             )
         return record
+
+
+class _LengthWatch:
+    """Names episodes that do not end, where nothing limits their length."""
+
+    def __init__(self, venv: VecEnv, name: str, num_envs: int) -> None:
+        self._venv = venv
+        self._name = name
+        self._lengths = np.zeros(num_envs, dtype=np.int64)
+        self._next: int | None = LONG_STEPS
+
+    def step(self, dones: NDArray[np.bool_], active: NDArray[np.bool_]) -> None:
+        """Count a step of all copies.
+
+        Raises:
+            ConfigError: An episode was too long.
+        """
+        self._lengths += 1
+        self._lengths[dones | ~active] = 0
+        longest = int(self._lengths.max())
+        if self._next is None or longest < self._next:
+            return
+        if self._venv.env_method("has_time_limit", indices=[0])[0]:
+            self._next = None
+            return
+        text = (
+            f"an evaluation episode of environment '{self._name}' has not ended after {longest:,} "
+            "control steps, and nothing limits its length. Set env.max_episode_steps, to a larger "
+            "number if its episodes are so long."
+        )
+        if longest >= ENDLESS_STEPS:
+            raise ConfigError(text)
+        self._next = ENDLESS_STEPS
+        _LOG.warning("%s At %s steps the evaluation ends with an error.", text, f"{self._next:,}")

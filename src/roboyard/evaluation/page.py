@@ -132,17 +132,22 @@ def _time_use(data: RunData) -> str:
 def _repeat(data: RunData) -> str:
     lines = [
         "## How to repeat this run",
-        "`config.yaml` in the run directory holds every setting. From there:",
-        "```sh\nroboyard train config.yaml\n```",
+        "`config.yaml` in the run directory holds every setting. From the folder in which the run "
+        "was started:",
+        f"```sh\nroboyard train {shlex.quote(str(data.path / 'config.yaml'))}\n```",
+        *(
+            _segment(n, part)
+            for n, part in enumerate(data.segments)
+            if not n or part.get("changes")
+        ),
     ]
+    unchanged = [part for part in data.segments[1:] if not part.get("changes")]
+    if unchanged:
+        starts = ", ".join(f"{part.get('from_step')}" for part in unchanged)
+        lines.append(
+            f"It was continued {len(unchanged)} time(s) without a change, from step {starts}."
+        )
     first: Mapping[str, object] = data.segments[0] if data.segments else {}
-    command = first.get("command")
-    if isinstance(command, list) and command:
-        words = [Path(str(command[0])).name, *map(str, command[1:])]
-        lines.append(f"It was started with:\n\n```sh\n{shlex.join(words)}\n```")
-    if len(data.segments) > 1:
-        starts = ", ".join(f"{part.get('from_step')}" for part in data.segments[1:])
-        lines.append(f"It was continued {len(data.segments) - 1} time(s), from step {starts}.")
     versions = first.get("versions")
     if isinstance(versions, Mapping):
         lines.append(_table(("library", "version"), [(k, str(v)) for k, v in versions.items()]))
@@ -150,6 +155,24 @@ def _repeat(data: RunData) -> str:
         lines.append(f"Revision: `{first['git_revision']}`.")
     lines.append("On a CPU, the same config, seed and versions give the same weights, bit for bit.")
     return "\n\n".join(lines)
+
+
+def _segment(number: int, part: Mapping[str, object]) -> str:
+    """Return how a part of the run came about, with its command and what that changed."""
+    text = f"It was continued from step {part.get('from_step')}" if number else "It was started"
+    command, changes = part.get("command"), part.get("changes")
+    if isinstance(command, list) and command:
+        words = [Path(str(command[0])).name, *map(str, command[1:])]
+        text += f" with:\n\n```sh\n{shlex.join(words)}\n```"
+    else:
+        text += "."
+    if isinstance(changes, list) and changes:
+        listed = "\n".join(f"- `{change}`" for change in changes)
+        text += (
+            f"\n\nThat changed:\n\n{listed}\n\n`config.yaml` is what the run was at its end; run "
+            "from its first step with that, it may be another run."
+        )
+    return text
 
 
 def _table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:

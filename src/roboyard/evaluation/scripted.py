@@ -38,7 +38,7 @@ class RandomPolicy:
         observation: Observation,
         state: State | None = None,
         episode_start: NDArray[Any] | None = None,
-        deterministic: bool = False,
+        deterministic: bool = True,
     ) -> tuple[NDArray[Any], State | None]:
         """Return one drawn action per observation."""
         del episode_start, deterministic  # Unused: it is random either way.
@@ -65,7 +65,7 @@ class ZeroPolicy:
         observation: Observation,
         state: State | None = None,
         episode_start: NDArray[Any] | None = None,
-        deterministic: bool = False,
+        deterministic: bool = True,
     ) -> tuple[NDArray[Any], State | None]:
         """Return the zero action for each observation."""
         del episode_start, deterministic  # Unused.
@@ -86,7 +86,7 @@ class FunctionPolicy:
         observation: Observation,
         state: State | None = None,
         episode_start: NDArray[Any] | None = None,
-        deterministic: bool = False,
+        deterministic: bool = True,
     ) -> tuple[NDArray[Any], State | None]:
         """Return the function's action for each observation."""
         del episode_start, deterministic  # Unused.

@@ -20,6 +20,7 @@ from roboyard.errors import ConfigError, RoboyardError, SimulationError
 from roboyard.evaluation.frames import Picture, caption, fitted
 from roboyard.evaluation.mp4 import mp4_file
 from roboyard.evaluation.rollout import Moment, rollout
+from roboyard.evaluation.stopping import ShouldStop, refuse_to_go_on
 
 MAX_FPS = 30.0
 """Pictures per second that are enough; of a faster environment every n-th step is shown, as a
@@ -52,6 +53,7 @@ def record_video(
     deterministic: bool = True,
     size: tuple[int, int] | None = None,
     overlay: bool = True,
+    should_stop: ShouldStop | None = None,
 ) -> Video:
     """Record episodes to an MP4 file (H.264), in real time, until ``max_steps``.
 
@@ -68,11 +70,13 @@ def record_video(
         deterministic: Ask for the most likely action instead of a sample.
         size: Width and height [pixels]; the environment's own by default.
         overlay: Write episode, step and return into the picture.
+        should_stop: Asked at every step; true ends the recording.
 
     Raises:
         ConfigError: The environment cannot render.
         PolicyError: The policy does not fit the environment or fails.
         StorageError: The file cannot be written.
+        StoppedError: ``should_stop`` said so; there is no file.
     """
     path = Path(path)
     returns: list[float] = []
@@ -91,6 +95,7 @@ def record_video(
         with mp4_file(path, fps) as show:
             frames = 0
             for moment in moments:
+                refuse_to_go_on(should_stop, "a video")
                 if moment.done:
                     returns.append(moment.total_reward)
                 elif moment.step % stride:

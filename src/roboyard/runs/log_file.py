@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import sys
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -64,9 +65,21 @@ def logged_to(path: Path) -> Iterator[None]:
     logger.addHandler(handler)
     if logger.getEffectiveLevel() > logging.INFO:
         logger.setLevel(logging.INFO)
+    hook, threading.excepthook = threading.excepthook, _log_death
     try:
         yield
     finally:
+        threading.excepthook = hook
         logger.removeHandler(handler)
         logger.setLevel(level)
         handler.close()
+
+
+def _log_death(end: threading.ExceptHookArgs) -> None:
+    """Write to the log which thread ended by an exception, and where; a run has no silent ends."""
+    if issubclass(end.exc_type, SystemExit):
+        return
+    assert end.exc_value is not None
+    name = end.thread.name if end.thread is not None else "?"
+    trace = (end.exc_type, end.exc_value, end.exc_traceback)
+    _LOG.error("thread '%s' ended by an error: %r", name, end.exc_value, exc_info=trace)

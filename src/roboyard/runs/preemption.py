@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import datetime
+import http.client
 import logging
 import os
 import threading
@@ -60,6 +61,8 @@ class Source(Protocol):
 class FileSource:
     """A file that somebody makes: a Slurm epilogue, a Kubernetes hook, a person."""
 
+    hint = "Is the folder of preemption.file there, and may this process read it?"
+
     def __init__(self, path: Path, grace_s: float | None = None) -> None:
         """Wait for ``path``.
 
@@ -70,13 +73,16 @@ class FileSource:
         self._path = path
         self._grace_s = grace_s
 
+    def __str__(self) -> str:
+        return f"the file '{self._path}'"
+
     def look(self) -> Notice | None:
         """Return a notice if the file is there."""
         try:
-            text = self._path.read_text()
+            text = self._text()
             if not text:  # perhaps whoever makes it has not written yet
                 time.sleep(_WRITING_S)
-                text = self._path.read_text()
+                text = self._text()
         except FileNotFoundError:
             return None
         seconds = self._grace_s
@@ -84,9 +90,15 @@ class FileSource:
             seconds = float(text)
         return Notice(f"file '{self._path}' appeared", seconds)
 
+    def _text(self) -> str:
+        # That it is there is the notice, whatever it holds.
+        return self._path.read_text(encoding="utf-8", errors="replace")
+
 
 class MetadataSource:
     """The EC2 instance metadata service, version 2."""
+
+    hint = "Is this an EC2 instance? Else remove 'imds' from preemption.watch."
 
     def __init__(self, endpoint: str | None = None) -> None:
         """Ask ``endpoint``; by default the environment's, or the one of every EC2 instance."""
@@ -95,6 +107,9 @@ class MetadataSource:
         self._token_until = 0.0
         # A proxy must never see these requests: they are for this machine alone.
         self._opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+
+    def __str__(self) -> str:
+        return f"the instance metadata service at {self._endpoint}"
 
     def look(self) -> Notice | None:
         """Return the interruption notice, or else the rebalance recommendation."""
@@ -154,7 +169,7 @@ class PreemptionWatcher:
         self._notify = notify
         self._poll_s = poll_s
         self._warned = False
-        self._failures = 0
+        self._failures = [0] * len(sources)
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="preemption", daemon=True)
 
@@ -174,29 +189,38 @@ class PreemptionWatcher:
                 return
 
     def _look(self) -> bool:
-        """Look everywhere once; return whether the final notice came."""
-        for source in self._sources:
+        """Look everywhere once; return whether the final notice came.
+
+        Whatever goes wrong in one place, it and the others are looked at again.
+        """
+        for number, source in enumerate(self._sources):
             try:
                 notice = source.look()
-                self._failures = 0
-            except OSError as error:
-                self._failed(error)
-                continue
-            if notice is None or (notice.only_a_risk and self._warned):
+                self._failures[number] = 0
+                if notice is None or (notice.only_a_risk and self._warned):
+                    continue
+                self._notify(notice)
+            except Exception as error:
+                self._failed(number, error)
                 continue
             self._warned = True
-            self._notify(notice)
             if not notice.only_a_risk:
                 return True
         return False
 
-    def _failed(self, error: OSError) -> None:
-        self._failures += 1
-        if self._failures == _MANY_FAILURES:
+    def _failed(self, number: int, error: Exception) -> None:
+        """Count a failure in a row; say it once, at once if it is none of a place's own."""
+        self._failures[number] += 1
+        is_expected = isinstance(error, OSError | http.client.HTTPException)
+        if self._failures[number] == (_MANY_FAILURES if is_expected else 1):
             _LOG.warning(
-                "preemption notices cannot be looked for (%s); the run goes on without them. "
-                "Is this an EC2 instance? Else remove 'imds' from preemption.watch.",
+                "preemption notices of %s cannot be looked for (%s: %s); the run goes on, and "
+                "they are looked for again every %g s. %s",
+                self._sources[number],
+                type(error).__name__,
                 error,
+                self._poll_s,
+                getattr(self._sources[number], "hint", ""),
             )
 
 

@@ -97,12 +97,15 @@ def host_facts() -> dict[str, str | int]:
     }
 
 
-def record_segment(run: RunDirectory, from_step: int) -> dict[str, object]:
+def record_segment(
+    run: RunDirectory, from_step: int, changes: Sequence[str] = ()
+) -> dict[str, object]:
     """Add the part of the run that starts now to ``provenance.json``, and return the part.
 
     Args:
         run: The run's folder.
         from_step: The step it starts from; more than 0 for a continuation.
+        changes: What of the config it changes, one text for each key.
 
     Raises:
         StorageError: The file cannot be written.
@@ -111,6 +114,7 @@ def record_segment(run: RunDirectory, from_step: int) -> dict[str, object]:
         "started": now(),
         "from_step": from_step,
         "command": list(sys.argv),
+        "changes": list(changes),
         "pid": os.getpid(),
         "host": host_facts(),
         "versions": library_versions(),

@@ -165,6 +165,8 @@ def check_continues(run: RunDirectory, config: ExperimentConfig) -> ExperimentCo
             "as it would have.",
             ", ".join(changes.values()),
         )
+    for text in changes_of(started_with, config):
+        _LOG.warning("this continuation changes %s.", text)
     before, now = started_with.train.total_steps, config.train.total_steps
     if now < before:
         raise ConfigError(
@@ -172,6 +174,30 @@ def check_continues(run: RunDirectory, config: ExperimentConfig) -> ExperimentCo
             "a continued run can be extended, not shortened."
         )
     return started_with
+
+
+def changes_of(started_with: ExperimentConfig, config: ExperimentConfig) -> list[str]:
+    """Return what a continuation changes of a run, one text for each key."""
+    old, new = (dict(_flat(to_dict(each))) for each in (started_with, config))
+    texts = [
+        f"{key}: {old.get(key)} -> {new.get(key)}"
+        for key in sorted(old.keys() | new.keys())
+        if old.get(key) != new.get(key)
+    ]
+    steps = (started_with.train.total_steps, config.train.total_steps)
+    scheduled = [
+        key.removeprefix("agent.hyperparameters.").removesuffix(".type")
+        for key, value in new.items()
+        if key.startswith("agent.hyperparameters.")
+        and key.endswith(".type")
+        and value != "constant"
+    ]
+    if steps[0] != steps[1] and scheduled:
+        texts.append(
+            f"the schedule of {', '.join(scheduled)}, which now runs to step {steps[1]:,}: its "
+            "value jumps where the run goes on"
+        )
+    return texts
 
 
 def keeping_backend(run: RunDirectory, config: ExperimentConfig) -> ExperimentConfig:

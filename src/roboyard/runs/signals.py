@@ -61,5 +61,5 @@ class InterruptGuard:
         if self._notify is not None:
             self._notify(name)
         _LOG.warning(
-            "%s: finishing this rollout and writing a checkpoint; once more stops at once.", name
+            "%s: stopping as soon as nothing is lost by it; once more stops at once.", name
         )

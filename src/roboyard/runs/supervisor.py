@@ -16,7 +16,7 @@ from pathlib import Path
 from types import FrameType
 from typing import NamedTuple, Self
 
-from roboyard.errors import ConfigError, RoboyardError, TrainingError
+from roboyard.errors import ConfigError, StorageError, TrainingError
 from roboyard.runs.heartbeat import (
     STACKS_SUFFIX,
     SUPERVISOR_VARIABLE,
@@ -151,6 +151,7 @@ class Supervisor:
         self._patience = patience
         self._stopped_by: int | None = None
         self._child: Child | None = None
+        self._exists = False
 
     def run(self) -> SupervisionResult:
         """Start, and start again.
@@ -163,7 +164,10 @@ class Supervisor:
         seen: tuple[object, ...] | None = None
         pause, last_step = self._patience.backoff_s, -1
         with self._forwarded_signals():
+            self._status()
             while True:
+                if self._stopped_by is not None:
+                    return SupervisionResult(EXIT_CONTINUE, preemptions, errors)
                 attempt = self._attempt()
                 status = self._status()
                 if self._is_the_end(attempt, status):
@@ -180,11 +184,9 @@ class Supervisor:
                 pause = self._patience.backoff_s if step > last_step else pause * 2
                 last_step = max(last_step, step)
                 self._wait(min(pause, self._patience.longest_backoff_s), attempt)
-                if self._stopped_by is not None:
-                    return SupervisionResult(EXIT_CONTINUE, preemptions, errors)
 
     def _attempt(self) -> Attempt:
-        with Child(self._resume if self._status() is not None else self._start) as child:
+        with Child(self._resume if self._exists else self._start) as child:
             self._child = child
             if self._stopped_by is not None:
                 child.signal(self._stopped_by)
@@ -246,20 +248,50 @@ class Supervisor:
     def _wait(self, seconds: float, attempt: Attempt) -> None:
         how = "hung" if attempt.hung else _how(attempt.code)
         _LOG.warning("the run %s at step %d; starting again in %.1f s.", how, attempt.step, seconds)
-        end = time.monotonic() + seconds * random.uniform(0.8, 1.2)
+        self._sleep(seconds * random.uniform(0.8, 1.2))
+
+    def _sleep(self, seconds: float) -> None:
+        end = time.monotonic() + seconds
         while time.monotonic() < end and self._stopped_by is None:
             time.sleep(min(_POLL_S, seconds))
 
     def _status(self) -> RunSummary | None:
-        """Return how the run is; None if it has no config yet."""
+        """Return how the run is; None if there is none yet.
+
+        A store that cannot be read says neither: it is asked until it answers, or until somebody
+        asks to stop.
+        """
+        pause = self._patience.backoff_s
+        while self._stopped_by is None:
+            try:
+                return self._look()
+            except StorageError as error:
+                _LOG.warning(
+                    "the store does not say whether there is a run, so nothing is started; "
+                    "it is asked again in %.1f s: %s",
+                    pause,
+                    error,
+                )
+            self._sleep(pause)
+            pause = min(2.0 * pause, self._patience.longest_backoff_s)
+        with contextlib.suppress(StorageError):
+            return self._look()
+        return None
+
+    def _look(self) -> RunSummary | None:
+        """Return how the run is; None if it has no config yet.
+
+        Raises:
+            StorageError: The store cannot be read.
+        """
+        store = open_store(self._run)
         try:
-            summary = find_run(open_store(self._run))
-            return summary if open_store(self._run).stat("config.yaml") else None
+            summary = find_run(store)
+            is_run = store.stat("config.yaml") is not None
         except NotFoundError:
             return None
-        except RoboyardError as error:
-            _LOG.warning("%s", error)
-            return None
+        self._exists |= is_run  # a run that was there once is never started anew
+        return summary if is_run else None
 
     @contextlib.contextmanager
     def _forwarded_signals(self) -> Iterator[None]:

@@ -11,6 +11,7 @@ from pathlib import Path
 from roboyard.envs.factory import make_env
 from roboyard.errors import RoboyardError
 from roboyard.evaluation.evaluator import EvaluationResult, Evaluator
+from roboyard.evaluation.stopping import StoppedError, refuse_to_go_on
 from roboyard.evaluation.video import record_video
 from roboyard.policies.export.finalize import complete_bundle
 from roboyard.policies.loading import load_policy
@@ -41,7 +42,12 @@ def conclude(session: TrainingSession) -> TrainResult:
         _LOG.error("%s", stop.verdict(session.crew.checkpoint.last_step))
     else:
         write_bundle(run.policy_last, session.algorithm, config, session.crew.contract)
-    evaluation = _finish(session) if state == "finished" else None
+    evaluation = None
+    if state == "finished":
+        try:
+            evaluation = _finish(session)
+        except StoppedError:
+            state, reason = "interrupted", f"{stop.notice} during the final evaluation"
     run.write_status(
         state,
         session.step,
@@ -84,6 +90,7 @@ def _finish(session: TrainingSession) -> EvaluationResult:
         with atomic.replaced_file(run.policy_best) as temporary:
             shutil.copyfile(run.policy_last, temporary)
     for bundle in (run.policy_best, run.policy_last):
+        refuse_to_go_on(session.stop.is_pressing, "the end of the run")
         complete_bundle(bundle, make_env=partial(make_env, session.config.env), trust_code=True)
     evaluation = _evaluate_best(session)
     if session.config.video.final:
@@ -101,7 +108,9 @@ def _evaluate_best(session: TrainingSession) -> EvaluationResult:
         seed=settings.seed + 1,
         deterministic=settings.deterministic,
     ) as evaluator:
-        result = evaluator.evaluate(load_policy(session.run.path))
+        result = evaluator.evaluate(
+            load_policy(session.run.path), should_stop=session.stop.is_pressing
+        )
     row = {
         "policy": "best",
         "step": session.step,
@@ -126,8 +135,9 @@ def _record_best(session: TrainingSession) -> Path | None:
             max_steps=video.max_steps,
             seed=session.config.evaluation.seed + 1,
             size=(video.width, video.height),
+            should_stop=session.stop.is_pressing,
         )
-    except LeaseLostError:
+    except (LeaseLostError, StoppedError):
         raise
     except RoboyardError as error:
         _LOG.warning("no final video: %s", error)

@@ -29,7 +29,7 @@ class LivePolicy:
         observation: Observation,
         state: State | None = None,
         episode_start: npt.NDArray[np.bool_] | None = None,
-        deterministic: bool = False,
+        deterministic: bool = True,
     ) -> tuple[npt.NDArray[Any], State | None]:
         """Return actions for a batch of observations, and the memory of a recurrent policy."""
         normalizer = self._algorithm.get_vec_normalize_env()

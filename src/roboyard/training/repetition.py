@@ -12,10 +12,11 @@ from functools import partial
 from typing import Any, Final, NamedTuple
 
 import numpy as np
-from stable_baselines3.common.vec_env import DummyVecEnv, VecEnv
+from stable_baselines3.common.vec_env import VecEnv
 
 from roboyard.config.schema import EnvConfig
 from roboyard.envs.recorded import make_resumable_env
+from roboyard.envs.vector.lockstep_vec_env import LocalVecEnv
 from roboyard.training.callbacks.base import Boundary, RunCallback
 from roboyard.training.envs.stack import base_envs
 from roboyard.training.seeding import preserved_generators
@@ -91,7 +92,7 @@ class RepetitionCallback(RunCallback):
         self.count += not self.problem
 
     def _difference(self, steps: list[Seen]) -> str:
-        venv = DummyVecEnv([partial(make_resumable_env, self._config)])
+        venv = LocalVecEnv([partial(make_resumable_env, self._config)])
         try:
             venv._seeds = [self._seed]
             venv.reset()

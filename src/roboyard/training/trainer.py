@@ -17,7 +17,7 @@ from roboyard.runs.log_file import logged_to
 from roboyard.runs.ownership import RunOwnership, drive_existing, drive_new
 from roboyard.runs.preemption import NOTICE, Notice, PreemptionWatcher, make_sources
 from roboyard.runs.provenance import record_segment
-from roboyard.runs.resume import check_continues, has_ended, keeping_backend
+from roboyard.runs.resume import changes_of, check_continues, has_ended, keeping_backend
 from roboyard.runs.signals import InterruptGuard
 from roboyard.storage import atomic
 from roboyard.storage.leases.guard import check_right
@@ -80,6 +80,7 @@ class Trainer:
         self._progress = progress
         self._profile = profile
         self._ended = False
+        self._changes: list[str] = []
 
     def train(self) -> TrainResult:
         """Train until the last step, a reason to stop, or a signal.
@@ -150,6 +151,7 @@ class Trainer:
         if self._resume_from is not None:
             self._config = keeping_backend(run, self._config)
             started_with = check_continues(run, self._config)
+            self._changes = changes_of(started_with, self._config)
             self._ended = has_ended(run, started_with, self._config)
 
     def _shown(self) -> tuple[BaseCallback, ...]:
@@ -168,7 +170,7 @@ class Trainer:
             _LOG.warning("'%s' has no checkpoint yet; starting over.", run.path)
             session.start_over()
         atomic.write_text(run.config_file, sealed(to_yaml(session.config)))
-        record_segment(run, start)
+        record_segment(run, start, self._changes)
         run.write_status(
             "running",
             start,
@@ -189,6 +191,9 @@ class _Interrupts(RunCallback):
         del boundary  # Unused.
         if self._request.notice is not None:
             self._request.request("interrupted", self._request.notice)
+
+    def on_restored(self, boundary: Boundary) -> None:
+        self.on_boundary(boundary)
 
 
 _NO_EPISODE = "sample before the end of the first episode"

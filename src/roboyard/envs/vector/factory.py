@@ -14,7 +14,7 @@ from roboyard.config.schema import EnvConfig
 from roboyard.envs.factory import make_env
 from roboyard.envs.recorded import make_resumable_env
 from roboyard.envs.vector.lockstep import can_step_together
-from roboyard.envs.vector.lockstep_vec_env import LockstepVecEnv
+from roboyard.envs.vector.lockstep_vec_env import LocalVecEnv, LockstepVecEnv
 from roboyard.envs.vector.shared_memory import (
     InfoMode,
     choose_workers,
@@ -77,7 +77,7 @@ def make_vec_env(
 
 def _in_this_process(makers: list[Callable[[], gymnasium.Env[Any, Any]]]) -> DummyVecEnv:
     envs = [make() for make in makers]
-    kind = LockstepVecEnv if can_step_together(envs) else DummyVecEnv
+    kind = LockstepVecEnv if can_step_together(envs) else LocalVecEnv
     return kind([partial(_given, env) for env in envs])
 
 

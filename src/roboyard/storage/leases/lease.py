@@ -230,6 +230,8 @@ class Lease:
                 return
             except StorageError as error:
                 _log.warning("lease not renewed, %.0f s left: %s", self.remaining_s, error)
+            except Exception:  # whatever it is, the run's right depends on the next attempt
+                _log.exception("lease not renewed, %.0f s left", self.remaining_s)
 
     def _update(self, *, released: bool) -> None:
         if self._lost:

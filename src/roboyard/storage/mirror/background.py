@@ -168,8 +168,12 @@ class BackgroundMirror:
             self._error = known
         level = logging.INFO if isinstance(error, LeaseLostError) else logging.WARNING
         _log.log(level, "upload failed %d times in a row: %s", self._failures, known)
-        if self._on_error is not None:
+        if self._on_error is None:
+            return
+        try:
             self._on_error(known)
+        except Exception:  # the owner's fault must not end the uploads
+            _log.exception("who is told of failed uploads failed")
 
 
 def _log_report(uri: str, report: PushReport) -> None:

@@ -68,6 +68,10 @@ class StopRequest:
         if self.notice is None:
             self.notice = reason
 
+    def is_pressing(self) -> bool:
+        """Return whether a signal or a notice wants the run to stop now."""
+        return self.notice is not None
+
     @property
     def seconds_left(self) -> float | None:
         """Time until the process will be killed [s], if that is known; never negative."""
@@ -103,6 +107,9 @@ class RunCallback(BaseCallback):
 
     def on_boundary(self, boundary: Boundary) -> None:
         """Do what is due before the next rollout starts."""
+
+    def on_restored(self, boundary: Boundary) -> None:
+        """Do what the run did not come to at the boundary whose checkpoint was put back."""
 
     def state(self) -> Mapping[str, JsonValue]:
         """Return what must survive the death of the process."""

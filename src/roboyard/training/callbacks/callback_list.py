@@ -10,6 +10,9 @@ from stable_baselines3.common.callbacks import BaseCallback
 
 from roboyard.training.callbacks.base import Boundary, RunCallback, StopRequest, StopTraining
 
+_LONG_ROLLOUT = 10_000
+"""Steps that a rollout of whole episodes may still take after a request to stop."""
+
 
 class RunCallbackList(BaseCallback):
     """Turns the start of a rollout into a boundary, and passes events on.
@@ -32,6 +35,7 @@ class RunCallbackList(BaseCallback):
         self._stop = stop
         self._stepped = [callback for callback in self.callbacks if _wants_steps(callback)]
         self._rollouts_are_boundaries = True
+        self._ignored = 0
 
     def boundary(self, *, final: bool = False) -> None:
         """Do what is due between an update and the next rollout.
@@ -39,14 +43,14 @@ class RunCallbackList(BaseCallback):
         Raises:
             StopTraining: A callback asked for the end of the run.
         """
-        if self.restore is not None:
-            restore, self.restore = self.restore, None
+        restore, self.restore = self.restore, None
+        if restore is not None:
             restore()
-            return
         moment = Boundary(self.model.num_timesteps, final)
         for callback in self.callbacks:
             if isinstance(callback, RunCallback):
-                callback.on_boundary(moment)
+                act = callback.on_boundary if restore is None else callback.on_restored
+                act(moment)
         if self._stop and not final:
             raise StopTraining
 
@@ -80,6 +84,11 @@ class RunCallbackList(BaseCallback):
             # The rollout does not end in time; its steps will be done again.
             self._stop.request("interrupted", self._stop.notice)
             raise StopTraining
+        if self._stop.notice is not None and not self._rollouts_are_boundaries:
+            self._ignored += 1
+            if self._ignored > _LONG_ROLLOUT:  # whole episodes, which may never end
+                self._stop.request("interrupted", self._stop.notice)
+                raise StopTraining
         return go_on
 
     def _on_rollout_end(self) -> None:

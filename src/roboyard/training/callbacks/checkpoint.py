@@ -27,8 +27,8 @@ _LOG = logging.getLogger(__name__)
 class CheckpointCallback(RunCallback):
     """Writes a checkpoint whenever it is due, before the run stops, and at its end.
 
-    It must be the last of the run's callbacks, so that what the others did at a boundary is
-    part of the boundary's checkpoint.
+    It comes after every callback with a memory, so that what they did at a boundary is part of
+    the boundary's checkpoint; only those that tell of the checkpoint come after it.
     """
 
     def __init__(

@@ -31,6 +31,7 @@ class EarlyStopCallback(RunCallback):
         self._seen = 0
         self._reference: float | None = None
         self._without_improvement = 0
+        self._ended = ""
 
     def on_boundary(self, boundary: Boundary) -> None:
         """Ask for the end if there is a reason."""
@@ -42,12 +43,21 @@ class EarlyStopCallback(RunCallback):
         if self._config.max_minutes is not None and minutes >= self._config.max_minutes:
             self._end(boundary.step, f"the time limit of {self._config.max_minutes:g} min")
 
+    def on_restored(self, boundary: Boundary) -> None:
+        """End a run again that was stopped after its end had been decided."""
+        if self._ended:
+            self._end(boundary.step, self._ended)
+        else:
+            self.on_boundary(boundary)
+
     def state(self) -> Mapping[str, JsonValue]:
         """Return how the patience stands."""
         return {
             "seen": self._seen,
             "reference": self._reference,
             "without_improvement": self._without_improvement,
+            "ended": self._ended,
+            "config": self._config.model_dump_json(),
         }
 
     def load_state(self, state: Mapping[str, Any]) -> None:
@@ -55,6 +65,9 @@ class EarlyStopCallback(RunCallback):
         self._seen = state["seen"]
         self._reference = state["reference"]
         self._without_improvement = state["without_improvement"]
+        # What a changed config asks for is judged anew; older runs do not say.
+        is_same = state.get("config") == self._config.model_dump_json()
+        self._ended = state.get("ended", "") if is_same else ""
 
     def _judge(self, score: Score) -> None:
         self._seen = score.step
@@ -74,4 +87,5 @@ class EarlyStopCallback(RunCallback):
     def _end(self, step: int, reason: str) -> None:
         if not self._stop:
             _LOG.info("stopping early at step %d: %s.", step, reason)
+        self._ended = self._ended or reason
         self._stop.request("finished", f"stopped early: {reason}")

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from pydantic import JsonValue
 
 from roboyard.agents.torch.threads import acting_threads, torch_threads
+from roboyard.evaluation.stopping import ShouldStop, StoppedError
 from roboyard.tracking import JsonlWriter, MetricWriter
 from roboyard.training.callbacks.base import Boundary, Every, RunCallback
 from roboyard.training.live_policy import LivePolicy
@@ -41,6 +42,8 @@ class EvaluationCallback(RunCallback):
         history: JsonlWriter,
         keep_best: Callable[[EvaluationResult], None],
         curves: MetricWriter | None = None,
+        *,
+        should_stop: ShouldStop | None = None,
     ) -> None:
         """Evaluate with ``evaluator``.
 
@@ -50,6 +53,7 @@ class EvaluationCallback(RunCallback):
             history: Where each evaluation's row goes.
             keep_best: Called with the evaluation when the policy is the best so far.
             curves: Where the mean return and length go for plotting.
+            should_stop: Says when an evaluation must be left; a continued run makes up for it.
         """
         super().__init__()
         self.latest: Score | None = None
@@ -61,6 +65,8 @@ class EvaluationCallback(RunCallback):
         self._history = history
         self._keep_best = keep_best
         self._curves = curves
+        self._should_stop = should_stop
+        self._is_owed = False
 
     def on_boundary(self, boundary: Boundary) -> None:
         """Evaluate if it is due."""
@@ -68,10 +74,16 @@ class EvaluationCallback(RunCallback):
         if self._every.due(boundary) or (boundary.final and not measured):
             self._evaluate(boundary.step)
 
+    def on_restored(self, boundary: Boundary) -> None:
+        """Evaluate if the run was stopped while it did."""
+        if self._is_owed:
+            self._evaluate(boundary.step)
+
     def state(self) -> Mapping[str, JsonValue]:
         """Return the last and the best score."""
         return {
             "last": self._every.last,
+            "owed": self._is_owed,
             "latest": list(self.latest) if self.latest else None,
             "best": list(self.best) if self.best else None,
         }
@@ -79,6 +91,7 @@ class EvaluationCallback(RunCallback):
     def load_state(self, state: Mapping[str, Any]) -> None:
         """Go on with these scores."""
         self._every.last = state["last"]
+        self._is_owed = state.get("owed", False)  # older runs do not say
         self.latest = Score(*state["latest"]) if state["latest"] else None
         self.best = Score(*state["best"]) if state["best"] else None
 
@@ -89,8 +102,16 @@ class EvaluationCallback(RunCallback):
     def _evaluate(self, step: int) -> None:
         start = time.perf_counter()
         threads = acting_threads(self.model.observation_space)
-        with preserved_generators(), torch_threads(threads):
-            result = self._evaluator.evaluate(LivePolicy(self.model))
+        try:
+            with preserved_generators(), torch_threads(threads):
+                result = self._evaluator.evaluate(
+                    LivePolicy(self.model), should_stop=self._should_stop
+                )
+        except StoppedError:
+            _LOG.warning("the evaluation at step %d is left for when the run continues.", step)
+            self._is_owed = True
+            return
+        self._is_owed = False
         self.latest = Score(step, result.mean)
         is_best = self.best is None or result.mean > self.best.mean
         if is_best:

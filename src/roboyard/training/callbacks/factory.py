@@ -13,6 +13,7 @@ from stable_baselines3.common.callbacks import BaseCallback
 from roboyard.config.schema import ExperimentConfig
 from roboyard.evaluation.evaluator import Evaluator
 from roboyard.evaluation.result import EvaluationResult
+from roboyard.evaluation.stopping import ShouldStop
 from roboyard.evaluation.video import record_video
 from roboyard.policies.contract import PolicyContract
 from roboyard.runs.directory import RunDirectory
@@ -93,7 +94,8 @@ def assemble(
     """Build the callbacks of a run.
 
     The order matters: whether the run is still this process's comes first, what stops a run
-    comes after what measures it, and the checkpoint comes after everything that has a memory.
+    comes after what measures it, the checkpoint comes after everything that has a memory, and
+    what tells of the checkpoint (status, upload) comes after it.
 
     Raises:
         ConfigError: One of the user's callbacks is wrong.
@@ -104,7 +106,7 @@ def assemble(
         facts = {"evaluation": evaluation_facts(result, config.evaluation.seed)}
         write_bundle(run.policy_best, algorithm, config, contract, facts)
 
-    evaluation = _evaluation(config, records, keep_best)
+    evaluation = _evaluation(config, records, keep_best, stop)
     checkpoint = cb.CheckpointCallback(
         checkpoints,
         CheckpointSchedule(config.checkpoint),
@@ -125,7 +127,7 @@ def assemble(
         cb.MetricsCallback(
             _interval(config.tracking.every_steps, config, METRIC_ROWS), delivery.gauges
         ),
-        _video(config, run),
+        _video(config, run, stop),
         *exactness.callbacks,
         repetition if _may_be_continued(config) else None,
         exactness,
@@ -157,7 +159,10 @@ def _best_step(evaluation: cb.EvaluationCallback | None) -> Callable[[], int | N
 
 
 def _evaluation(
-    config: ExperimentConfig, records: Records, keep_best: Callable[[EvaluationResult], None]
+    config: ExperimentConfig,
+    records: Records,
+    keep_best: Callable[[EvaluationResult], None],
+    stop: cb.StopRequest,
 ) -> cb.EvaluationCallback | None:
     settings = config.evaluation
     if not settings.during_training:
@@ -172,30 +177,37 @@ def _evaluation(
 
     interval = _interval(settings.every_steps, config, EVALUATIONS)
     return cb.EvaluationCallback(
-        evaluator, interval, records.evaluations, keep_best, records.tensorboard
+        evaluator,
+        interval,
+        records.evaluations,
+        keep_best,
+        records.tensorboard,
+        should_stop=stop.is_pressing,
     )
 
 
-def _video(config: ExperimentConfig, run: RunDirectory) -> cb.VideoCallback | None:
+def _video(
+    config: ExperimentConfig, run: RunDirectory, stop: cb.StopRequest
+) -> cb.VideoCallback | None:
     video = config.video
     if video.every_steps is None:
         return None
-    record = partial(
-        _record, config=config, size=(video.width, video.height), max_steps=video.max_steps
-    )
+    record = partial(_record, config=config, should_stop=stop.is_pressing)
     return cb.VideoCallback(record, run.videos, video.every_steps)
 
 
 def _record(
-    policy: object, path: Path, *, config: ExperimentConfig, size: tuple[int, int], max_steps: int
+    policy: object, path: Path, *, config: ExperimentConfig, should_stop: ShouldStop
 ) -> None:
+    video = config.video
     record_video(
         config.env,
         policy,  # type: ignore[arg-type]
         path,
-        size=size,
-        max_steps=max_steps,
+        size=(video.width, video.height),
+        max_steps=video.max_steps,
         seed=config.evaluation.seed,
+        should_stop=should_stop,
     )
 
 

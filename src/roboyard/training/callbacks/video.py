@@ -10,6 +10,7 @@ from typing import Any
 from pydantic import JsonValue
 
 from roboyard.errors import RoboyardError
+from roboyard.evaluation.stopping import StoppedError
 from roboyard.storage.leases.lease import LeaseLostError
 from roboyard.training.callbacks.base import Boundary, Every, RunCallback
 from roboyard.training.live_policy import LivePolicy
@@ -38,6 +39,7 @@ class VideoCallback(RunCallback):
 
     def on_boundary(self, boundary: Boundary) -> None:
         """Record if it is due; a failure is a warning, not the end of the run."""
+        before = self._every.last
         if not self._every.due(boundary):
             return
         path = self._folder / f"step-{boundary.step:012d}.mp4"
@@ -46,6 +48,9 @@ class VideoCallback(RunCallback):
                 self._record(LivePolicy(self.model), path)
         except LeaseLostError:
             raise
+        except StoppedError as error:
+            self._every.last = before  # due again at the next boundary
+            _LOG.warning("no video at step %d: %s", boundary.step, error)
         except RoboyardError as error:
             _LOG.warning("no video at step %d: %s", boundary.step, error)
 

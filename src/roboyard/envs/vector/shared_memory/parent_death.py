@@ -43,5 +43,7 @@ def tie_to_parent(lifeline: int, parent: int, *, to_its_main_thread: bool) -> No
 
 
 def _watch(lifeline: int) -> None:
-    os.read(lifeline, 1)
-    os._exit(1)
+    try:
+        os.read(lifeline, 1)
+    finally:
+        os._exit(1)
