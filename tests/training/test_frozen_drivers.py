@@ -89,7 +89,8 @@ def test_a_frozen_process_leaves_a_folder_that_another_has_taken_over(
     finally:
         frozen.kill()
     assert content(run) == left
-    (line,) = [text for text in log.read_text().splitlines() if "arning" not in text]
+    shown = log.read_text()
+    (line,) = [text for text in shown.splitlines() if "arning" not in text]
     assert line.startswith("error: the lease ")
     assert "was taken over by process" in line
     assert fingerprint(run) == fingerprint(whole)

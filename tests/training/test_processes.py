@@ -16,6 +16,7 @@ name: tiny
 env: {{id: roboyard/SimpleRobot-v0, num_envs: 4, workers: 2}}
 agent:
   algorithm: PPO
+  backend: torch
   hyperparameters: {{n_steps: 64, batch_size: 256, n_epochs: 40}}
   network: {{actor: [512, 512], critic: [512, 512]}}
 train: {{total_steps: 1_000_000, threads: {threads}}}

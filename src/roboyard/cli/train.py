@@ -106,8 +106,7 @@ def train(
     trainer = Trainer(
         experiment, run_id=run_id, resume_from=run, progress=not quiet, profile=profile
     )
-    if run is not None and not quiet:
-        _print_continued(run, experiment)
+    _print_continued(None if quiet else run, experiment)
     with _warnings_shown():
         result = trainer.train()
     _print_result(result)
@@ -193,8 +192,10 @@ def _experiment(
     return experiment, newest_run(experiment)
 
 
-def _print_continued(run: str, experiment: ExperimentConfig) -> None:
-    """Say which run is continued, how it stands, and which others wait."""
+def _print_continued(run: str | None, experiment: ExperimentConfig) -> None:
+    """Say which run is continued, if one is, how it stands, and which others wait."""
+    if run is None:
+        return
     from roboyard.runs.index import find_run, find_runs
     from roboyard.storage import open_store
 

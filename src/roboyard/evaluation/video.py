@@ -84,14 +84,8 @@ def record_video(
         control_fps = control_rate(made)
         stride = math.ceil(control_fps / MAX_FPS)
         fps = control_fps / stride
-        moments = rollout(
-            made,
-            policy,
-            max_steps=max_steps,
-            episodes=episodes,
-            seed=seed,
-            deterministic=deterministic,
-        )
+        limits = {"max_steps": max_steps, "episodes": episodes}
+        moments = rollout(made, policy, **limits, seed=seed, deterministic=deterministic)
         with mp4_file(path, fps) as show:
             frames = 0
             for moment in moments:
@@ -102,9 +96,10 @@ def record_video(
                     continue
                 picture = fitted(_picture(made, env.id), size)
                 picture = caption(picture, _text(moment)) if overlay else picture
-                for _ in range(1 + round(HOLD_S * fps) * moment.done):
+                shown = 1 + round(HOLD_S * fps) * moment.done
+                for _ in range(shown):
                     show(picture)
-                    frames += 1
+                frames += shown
     return Video(path, frames, fps, tuple(returns))
 
 

@@ -52,13 +52,14 @@ def _redirect(descriptor: int, target: int) -> int | None:
 
 
 @contextmanager
-def captured_output() -> Iterator[Capture]:
+def captured_output(*, of_all_threads: bool = False) -> Iterator[Capture]:
     """Take what C code writes to standard output and error; log it at level DEBUG.
 
-    Does nothing while other Python threads run, whose output would be lost.
+    Does nothing while other Python threads run, whose output would be taken along, unless the
+    caller gives that back.
     """
     capture = Capture()
-    if not _can_capture():
+    if not (_can_capture() or of_all_threads):
         yield capture
         return
     flush = ctypes.CDLL(None).fflush
@@ -82,8 +83,12 @@ def captured_output() -> Iterator[Capture]:
                 logger.debug("physics engine: %s", " ".join(capture.text.split()))
 
 
-with captured_output():
+with captured_output(of_all_threads=True) as _captured:  # a lease is renewed in a thread by now
     import pybullet
+
+_others = [text for text in _captured.text.splitlines() if not text.startswith("pybullet build")]
+if _others:
+    print(*_others, sep="\n", file=sys.stderr)
 
 
 EngineError: type[Exception] = pybullet.error

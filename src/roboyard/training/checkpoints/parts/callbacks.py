@@ -70,7 +70,13 @@ LIBRARIES: Final = ("roboyard.", "stable_baselines3.", "sb3_contrib.", "torch.")
 """Beginnings of the names of modules whose classes the other parts know."""
 _ALGORITHM: Final = "memory of an algorithm"
 _ALGORITHM_FILE: Final = "algorithm.bin"
-_OF_THE_LOOP: Final = {"start_time", "_num_timesteps_at_start", "_total_timesteps", *COUNTERS}
+_OF_THE_LOOP: Final = {
+    "start_time",
+    "_num_timesteps_at_start",
+    "_total_timesteps",
+    *COUNTERS,
+    "threads",
+}
 
 
 class AlgorithmPart:
@@ -115,6 +121,7 @@ def own_names(algorithm: BaseAlgorithm) -> set[str]:
     known: set[str] = set()
     for cls in type(algorithm).__mro__:
         if f"{cls.__module__}.".startswith(LIBRARIES):
+            known |= vars(cls).keys()
             for value in vars(cls).values():
                 known |= _stored(getattr(value, "__wrapped__", value))
     return vars(algorithm).keys() - known
