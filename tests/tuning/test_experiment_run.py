@@ -15,7 +15,7 @@ import pytest
 from tuning_studies import BASE, Study, segments, weights
 
 COMMAND = [sys.executable, "-c", "from roboyard.cli import main; main()", "experiment", "run"]
-LONG = BASE.replace("total_steps: 1280", "total_steps: 12800")
+LONG = BASE.replace("total_steps: 1280", "total_steps: 3840")
 
 
 def start(source: Path, *options: str) -> subprocess.Popen[str]:
@@ -62,7 +62,7 @@ def test_killed_with_its_driver_an_experiment_goes_on_from_its_store_alone(
     assert process.returncode == 0, out
     assert "2 of 2 runs finished" in out
 
-    assert json.loads((tmp_path / "runs/study/default-s0/status.json").read_text())["step"] >= 12800
+    assert json.loads((tmp_path / "runs/study/default-s0/status.json").read_text())["step"] >= 3840
     starts = {name: segments(tmp_path / "runs/study" / name) for name in weights_of(tmp_path)}
     assert any(len(steps) > 1 and steps[-1] > 0 for steps in starts.values()), starts
     assert weights_of(tmp_path) == by_hand(tmp_path, study)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.console import Console
 
+from roboyard.cli.output import echo
 from roboyard.cli.tables import markdown_table
 
 if TYPE_CHECKING:
@@ -81,12 +82,12 @@ def run(
         with board.shown():
             result = experiment(source, address=address, listener=board.update)
     except KeyboardInterrupt:
-        typer.echo("interrupted; the same command continues every run.", err=True)
+        echo("interrupted; the same command continues every run.", err=True)
         raise typer.Exit(EXIT_CONTINUE) from None
     for line in summary_lines(result.runs):
-        typer.echo(line)
+        echo(line)
     if result.report:
-        typer.echo(f"comparison: {result.report}/comparison.md")
+        echo(f"comparison: {result.report}/comparison.md")
     if result.failed:
         raise typer.Exit(1)
 
@@ -108,13 +109,13 @@ def status(
         for s in [found.get(run.run_id)]
     ]
     if as_json:
-        typer.echo(json.dumps(rows, indent=2))
+        echo(json.dumps(rows, indent=2))
         return
     texts = [
         [str(r["run"]), str(r["state"]), f"{r['step']:,}", f"{r['total']:,}", _reason(r)]
         for r in rows
     ]
-    typer.echo(markdown_table(["run", "state", "step", "of", "reason"], texts))
+    echo(markdown_table(["run", "state", "step", "of", "reason"], texts))
 
 
 @app.command()
@@ -123,7 +124,7 @@ def report(experiment: _Experiment) -> None:
     from roboyard.tuning.comparison import write_comparison
     from roboyard.tuning.experiment_record import read_ledger
 
-    typer.echo(f"{write_comparison([read_ledger(experiment)])}/comparison.md")
+    echo(f"{write_comparison([read_ledger(experiment)])}/comparison.md")
 
 
 @app.command()
@@ -140,7 +141,7 @@ def compare(
             "compare needs two experiments or more; 'report' compares one's variants."
         )
     ledgers = [read_ledger(source) for source in experiments]
-    typer.echo(f"{write_comparison(ledgers)}/comparison.md")
+    echo(f"{write_comparison(ledgers)}/comparison.md")
 
 
 def _reason(row: dict[str, object]) -> str:
@@ -174,10 +175,10 @@ def _dry_run(source: str, address: str | None, machine: MachineSpeed | None) -> 
             total += cost
             row += [f"{hours:.2f}", f"{cost:.3f}"]
         rows.append(row)
-    typer.echo(markdown_table(heads, rows))
-    typer.echo(f"{len(rows)} runs; {where_it_fits(ledger, address)}")
+    echo(markdown_table(heads, rows))
+    echo(f"{len(rows)} runs; {where_it_fits(ledger, address)}")
     if machine is not None:
-        typer.echo(
+        echo(
             f"All together about {total:.2f} on {machine.name}, at the measured "
             f"{machine.steps_per_core_s:,.0f} steps/s a core, without starts and interruptions."
         )

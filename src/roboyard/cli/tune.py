@@ -9,6 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from roboyard.cli.experiment import EXIT_CONTINUE, Address
+from roboyard.cli.output import echo
 
 
 def tune(
@@ -42,18 +43,18 @@ def tune(
     try:
         result = search(source, address=address, listener=_print_result)
     except KeyboardInterrupt:
-        typer.echo("interrupted; the same command continues every trial.", err=True)
+        echo("interrupted; the same command continues every trial.", err=True)
         raise typer.Exit(EXIT_CONTINUE) from None
     counts = ", ".join(f"{count} {state}" for state, count in sorted(result.trials.items()))
-    typer.echo(f"{sum(result.trials.values())} trials: {counts}.")
+    echo(f"{sum(result.trials.values())} trials: {counts}.")
     if not result.best_config:
-        typer.echo("no trial ran to its end; there is no best config.", err=True)
+        echo("no trial ran to its end; there is no best config.", err=True)
         raise typer.Exit(1)
     reached = ", ".join(f"{value:.5g}" for value in result.objectives)
-    typer.echo(f"best: {reached}")
+    echo(f"best: {reached}")
     for key, value in result.values.items():
-        typer.echo(f"  {key}: {value}")
-    typer.echo(f"train it with: roboyard train {result.best_config}")
+        echo(f"  {key}: {value}")
+    echo(f"train it with: roboyard train {result.best_config}")
 
 
 def _print_result(result: Mapping[str, Any]) -> None:
@@ -63,4 +64,4 @@ def _print_result(result: Mapping[str, Any]) -> None:
         if key in ("return", "success_rate") and isinstance(value, int | float)
     )
     state = "ended" if result.get("ended") else "at"
-    typer.echo(f"trial {result['number']}: {state} step {result['steps']:,}, {numbers}")
+    echo(f"trial {result['number']}: {state} step {result['steps']:,}, {numbers}")

@@ -21,6 +21,7 @@ from roboyard.config.schema import ExperimentConfig
 from roboyard.errors import ConfigError, StorageError
 from roboyard.runs.index import find_runs
 from roboyard.runs.ownership import local_folder, work_folder
+from roboyard.seeds import derive_seeds
 from roboyard.storage import open_store
 from roboyard.storage.base import NotFoundError, Store, join_key
 from roboyard.tuning.cluster import check_installed, check_nodes, check_resources, connected
@@ -225,8 +226,11 @@ def _fit(
     member = partial(member_of, store) if is_population else (lambda number: None)
     searcher = StudySearcher(study, to_dict(plan.base), metrics, definition.trials, member)
     os.environ["RAY_AIR_NEW_OUTPUT"] = "0"  # what Ray prints with it, it prints at verbose=0, too
-    random.seed(definition.seed)  # population-based training draws from these two
-    np.random.seed(definition.seed)
+    # Population-based training draws from these two; a continued search must not draw them again.
+    reported = sum(len(trial.intermediate_values) for trial in study.trials)
+    drawn = derive_seeds(definition.seed, f"population-{reported}", 1)[0] % 2**32
+    random.seed(drawn)
+    np.random.seed(drawn)
     needs = definition.resources
     trainable = tune.with_resources(tune.with_parameters(SearchTrial, task=task), _bundle(needs))
     local = local_folder(plan.uri)

@@ -32,7 +32,10 @@ class NoScheduler(Record):
 
 
 class HalvingScheduler(Record):
-    """ASHA (Li et al. 2018) or HyperBand: few steps for many trials, many for the best."""
+    """ASHA (Li et al. 2018): few steps for many trials, many for the best.
+
+    ``hyperband`` is its asynchronous form with three brackets: some trials are not stopped early.
+    """
 
     type: Literal["asha", "hyperband"]
     grace_steps: PositiveInt
