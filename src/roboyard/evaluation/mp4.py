@@ -1,4 +1,7 @@
-"""An MP4 file from pictures, through the ffmpeg program that imageio-ffmpeg brings."""
+"""An MP4 file from pictures, through the ffmpeg program that imageio-ffmpeg brings.
+
+Its own writer is not used: it does not tell when ffmpeg fails, such as on a full disk (0.8.1).
+"""
 
 from __future__ import annotations
 
