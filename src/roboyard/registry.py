@@ -38,6 +38,12 @@ def resolve_entry(entry: str, kind: str = "object") -> object:
     try:
         target: object = importlib.import_module(module_name)
     except ImportError as error:
+        absent = getattr(error, "name", None) or ""
+        if not f"{module_name}.".startswith(f"{absent}."):
+            raise ConfigError(
+                f"{kind} '{entry}': module '{module_name}' was found, but it cannot import what it "
+                f"needs ({error}). Install that, or mend the import in the module."
+            ) from error
         raise ConfigError(
             f"{kind} '{entry}': module '{module_name}' cannot be imported ({error}). "
             "Install it, or put its folder on PYTHONPATH."

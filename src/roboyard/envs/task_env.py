@@ -87,7 +87,9 @@ class TaskEnv(BaseRobotEnv[Observation, Floats]):
             render_mode=render_mode,
             world=WorldConfig(**self.task.world.model_dump()),
             substeps=self.task.substeps,
-            max_episode_steps=max_episode_steps or self.task.max_episode_steps,
+            max_episode_steps=(
+                self.task.max_episode_steps if max_episode_steps is None else max_episode_steps
+            ),
         )
 
     # Hooks of BaseRobotEnv.

@@ -13,6 +13,7 @@ import pytest
 
 from roboyard.config.tasks import TermConfig
 from roboyard.envs.managers.binding import BoundTerm, bind
+from roboyard.envs.managers.managers import TerminationManager
 from roboyard.envs.mdp import COMMANDS, EVENTS, OBSERVATIONS, REWARDS, TERMINATIONS, TermSetup
 from roboyard.envs.mdp.geometry import centroid
 from roboyard.envs.task_env import TaskEnv
@@ -226,6 +227,23 @@ def test_the_gait_is_matched_foot_by_foot(state: RobotState, value: Value) -> No
     state.commands["gait"] = np.array([1.0, 0, 1.0, 0, -1.0, 0, -1.0, 0])
     state.ground_contacts = {state.robot.feet[0], state.robot.feet[2]}
     assert value(REWARDS, "gait_match") == pytest.approx(2 / 4)
+
+
+def test_a_gait_for_another_number_of_feet_is_an_error(state: RobotState, value: Value) -> None:
+    state.commands["gait"] = np.array([1.0, 0, 1.0, 0])
+    with pytest.raises(ConfigError, match="has 2 phases and there are 4 feet"):
+        value(REWARDS, "gait_match")
+
+
+def test_an_end_that_is_no_cut_any_more_is_none() -> None:
+    manager = object.__new__(TerminationManager)
+    answers = iter([True, False])
+    manager._calls = [("fallen", lambda _: next(answers))]
+    manager._cuts = frozenset({"fallen"})
+    assert manager.compute(None) is False
+    assert manager.is_cut
+    assert manager.compute(None) is False
+    assert not manager.is_cut
 
 
 def test_bounds_and_time(state: RobotState, value: Value) -> None:

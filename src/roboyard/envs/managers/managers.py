@@ -135,10 +135,8 @@ class TerminationManager:
         """Return whether the episode ends by failure or success; all terms are asked."""
         fired = [name for name, call in self._calls if call(state)]
         self.fired = tuple(fired)
-        if not fired:
-            return False
-        self.is_cut = self._cuts.issuperset(self.fired)
-        return not self.is_cut
+        self.is_cut = bool(fired) and self._cuts.issuperset(fired)
+        return bool(fired) and not self.is_cut
 
     @property
     def is_success(self) -> bool:

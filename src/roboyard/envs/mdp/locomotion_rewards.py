@@ -16,6 +16,7 @@ from pydantic import PositiveFloat
 from roboyard.envs.managers.registry import TermSetup, reward
 from roboyard.envs.managers.selections import ALL, FEET, Command, Joints, Links
 from roboyard.envs.mdp.geometry import gravity_direction, link_velocity, seen_from
+from roboyard.errors import ConfigError
 from roboyard.robots import RobotState
 from roboyard.robots.reading import BASE_POSE, CONTACTS, GROUND_CONTACTS, JOINTS, LINK_MOTION
 
@@ -232,8 +233,16 @@ def gait_match(state: RobotState, command: Command = "gait", links: Links = FEET
     The command gives (sin, cos) of each foot's phase; a foot should stand while the sine is
     positive. Source: the contact schedule of "Walk These Ways" (Margolis & Agrawal 2022), with
     hard edges.
+
+    Raises:
+        ConfigError: The command has another number of feet.
     """
     phases = state.commands[command][0::2]
-    pairs = zip(links, phases, strict=False)
+    if len(phases) != len(links):
+        raise ConfigError(
+            f"gait_match: the command '{command}' has {len(phases)} phases and there are "
+            f"{len(links)} feet. Give the command one offset for each foot, or name the links."
+        )
+    pairs = zip(links, phases, strict=True)
     matches = [(link in state.ground_contacts) == bool(sine > 0) for link, sine in pairs]
     return sum(matches) / len(links)
