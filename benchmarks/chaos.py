@@ -22,7 +22,7 @@ os.environ.update(dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1"
 
 from roboyard.config.load import to_yaml
 from roboyard.errors import RoboyardError
-from roboyard.testing.chaos import ChaosReport, Machine, Schedule, run_chaos, train_command
+from roboyard.testing.chaos import ChaosReport, FaultSchedule, Machine, run_chaos, train_command
 from roboyard.testing.chaos.cases import list_cases, make_case
 from roboyard.testing.chaos.each_write import kill_at_each_write
 
@@ -33,7 +33,7 @@ COLUMNS = (
 )  # fmt: skip
 
 
-def run_case(case: str, schedule: Schedule, steps: int | None) -> ChaosReport:
+def run_case(case: str, schedule: FaultSchedule, steps: int | None) -> ChaosReport:
     with tempfile.TemporaryDirectory(prefix="roboyard-chaos-") as name:
         folder = Path(name)
         config = make_case(case, steps)
@@ -106,7 +106,7 @@ def main() -> None:
     print(f"| {' | '.join(COLUMNS)} |\n|{'---|' * len(COLUMNS)}", flush=True)
     failed = False
     for number, case in enumerate(filter(re.compile(options.only).search, list_cases())):
-        schedule = Schedule.parse(
+        schedule = FaultSchedule.parse(
             options.kills, faults=options.faults, most=options.deaths, seed=options.seed + number
         )
         try:

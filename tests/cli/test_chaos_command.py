@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from roboyard.errors import ConfigError
-from roboyard.testing.chaos import Schedule
+from roboyard.testing.chaos import FaultSchedule
 
 CONFIG = """
 name: tiny
@@ -62,7 +62,7 @@ def test_a_full_disk_a_notice_and_a_bucket_that_stumbles_change_nothing(tmp_path
 
 
 def test_the_same_seed_brings_the_same_blows() -> None:
-    schedule = Schedule.parse("poisson:5s", seed=4)
+    schedule = FaultSchedule.parse("poisson:5s", seed=4)
     draws = [[schedule.draw(random.Random(4)) for _ in range(2)] for _ in range(2)]
     assert draws[0] == draws[1]
     generator = random.Random(0)
@@ -76,7 +76,7 @@ def test_the_same_seed_brings_the_same_blows() -> None:
 @pytest.mark.parametrize("text", ["5s", "poisson:", "poisson:0s", "daily:5s", "every:-1s"])
 def test_a_schedule_that_is_not_understood_is_refused(text: str) -> None:
     with pytest.raises(ConfigError, match=r"--kills .* is not understood\. Give .* poisson:5s"):
-        Schedule.parse(text)
+        FaultSchedule.parse(text)
 
 
 @pytest.mark.parametrize(
@@ -89,8 +89,8 @@ def test_a_schedule_that_is_not_understood_is_refused(text: str) -> None:
 )
 def test_faults_that_make_no_sense_are_refused(faults: str, message: str) -> None:
     with pytest.raises(ConfigError, match=message):
-        Schedule.parse("every:1s", faults=faults)
+        FaultSchedule.parse("every:1s", faults=faults)
 
 
 def test_minutes_are_understood() -> None:
-    assert Schedule.parse("every:2m").mean_s == 120
+    assert FaultSchedule.parse("every:2m").mean_s == 120

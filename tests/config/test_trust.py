@@ -38,6 +38,8 @@ ONLY_SHOWN = {
     "env.task.robot.actuators.effort_limit", "env.task.robot.actuators.velocity_limit",
     "env.task.objects.link", "env.task.objects.marks", "env.task.observations.group",
     "env.task.curricula.target", "env.task.curricula.measure",
+    "env.task.robot.actuators.links", "env.task.robot.actuators.points",
+    "env.task.robot.actuators.thrust_coefficient", "env.task.robot.actuators.moment_ratio",
 }  # fmt: skip
 """Texts that nothing looks up: shown, or compared with names in a robot's description."""
 ONLY_THE_TRAINERS = {"store", "preemption.file"}

@@ -30,7 +30,7 @@ def test_a_robot_holds_out_for_a_second(name: str) -> None:
         state = RobotState(robot, control_period=1 / 240)
         state.begin()
         start = state.base_position
-        robot.command(np.zeros(len(robot.actuated)))
+        robot.command(np.zeros(len(robot.action_names)))
         for _ in range(240):
             robot.drive()
             world.step()

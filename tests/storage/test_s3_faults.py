@@ -233,7 +233,7 @@ def test_missing_credentials_are_named(make_s3_store, monkeypatch) -> None:
 def test_a_file_that_changes_during_its_upload_stores_nothing(
     store: S3Store, s3: FaultyS3, big: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from roboyard.storage.s3.store import store as module
+    from roboyard.storage.s3 import store as module
 
     def scan_then_change(path: Path, part_bytes: int) -> object:
         digest = real_scan(path, part_bytes)

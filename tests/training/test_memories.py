@@ -193,7 +193,9 @@ def config_of(store: Path, **what: str) -> ExperimentConfig:
     if "callback" in what:
         overrides.append(f"callbacks=[{{entry: '{__name__}:{what['callback']}'}}]")
     if "algorithm" in what:
-        overrides.append(f"agent.algorithm={__name__}:{what['algorithm']}")
+        # Another algorithm is not given what was the old one's.
+        agent = {"algorithm": f"{__name__}:{what['algorithm']}"}
+        return tiny_config(store, "PPO", tuple(overrides), **agent)
     return tiny_config(store, "PPO", tuple(overrides))
 
 

@@ -14,8 +14,9 @@ from pathlib import Path
 import pytest
 
 from roboyard.errors import ConfigError, TrainingError
-from roboyard.runs.heartbeat import HeartbeatCallback, make_heartbeat, read_heartbeat
+from roboyard.runs.heartbeat import Heartbeat, make_heartbeat, read_heartbeat
 from roboyard.runs.supervisor import Patience, SupervisionResult, Supervisor
+from roboyard.training.callbacks.heartbeat import HeartbeatCallback
 
 # Children that behave like a training process without importing torch, so that they are quick.
 PREAMBLE = """
@@ -174,7 +175,7 @@ def test_a_signal_is_passed_on_once_and_ends_the_run(run: Path) -> None:
 def test_the_heartbeat_keeps_the_last_step(tmp_path: Path) -> None:
     make_heartbeat(tmp_path / "step")
     assert read_heartbeat(tmp_path / "step") == -1
-    heartbeat = HeartbeatCallback(tmp_path / "step")
+    heartbeat = HeartbeatCallback(Heartbeat(tmp_path / "step"))
     for number in (7, 8):
         heartbeat.num_timesteps = number
         heartbeat._on_step()

@@ -39,6 +39,7 @@ def await_checkpoint(folder: Path, process: subprocess.Popen[str]) -> Path:
     raise AssertionError(process.communicate()[0])
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(280)
 def test_killed_with_its_driver_an_experiment_goes_on_from_its_store_alone(
     study: Study, tmp_path: Path

@@ -124,7 +124,7 @@ def _show(report: RobotReport) -> None:
     )
     differing = [row for row in report.compared if not row.is_equal]
     if differing:
-        typer.echo()
+        echo()
         _print(_compared_table(differing))
     for warning in report.warnings:
         echo(f"warning: {warning}")

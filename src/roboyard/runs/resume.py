@@ -165,14 +165,14 @@ def check_continues(run: RunDirectory, config: ExperimentConfig) -> ExperimentCo
             "as it would have.",
             ", ".join(changes.values()),
         )
-    for text in changes_of(started_with, config):
-        _LOG.warning("this continuation changes %s.", text)
     before, now = started_with.train.total_steps, config.train.total_steps
     if now < before:
         raise ConfigError(
             f"train.total_steps is {now}, but the run '{run.path}' was started with {before}; "
             "a continued run can be extended, not shortened."
         )
+    for text in changes_of(started_with, config):
+        _LOG.warning("this continuation changes %s.", text)
     return started_with
 
 
