@@ -229,7 +229,7 @@ SLOW = pytest.mark.slow
 @pytest.mark.parametrize(
     "what",
     [
-        OFFERED["filter"],
+        pytest.param(OFFERED["filter"], marks=SLOW),
         OFFERED["wear"],
         pytest.param(OFFERED["algorithm"], marks=SLOW),
         pytest.param(OFFERED["sticky"], marks=SLOW),
