@@ -193,9 +193,9 @@ def config_of(store: Path, **what: str) -> ExperimentConfig:
     if "callback" in what:
         overrides.append(f"callbacks=[{{entry: '{__name__}:{what['callback']}'}}]")
     if "algorithm" in what:
-        # Another algorithm is not given what was the old one's.
-        agent = {"algorithm": f"{__name__}:{what['algorithm']}"}
-        return tiny_config(store, "PPO", tuple(overrides), **agent)
+        agent = tiny_config(store).agent.model_dump(mode="json")
+        agent["algorithm"] = f"{__name__}:{what['algorithm']}"
+        overrides.append(f"agent={json.dumps(agent)}")  # by its name alone it would get defaults
     return tiny_config(store, "PPO", tuple(overrides))
 
 
