@@ -51,7 +51,7 @@ train: $(STAMP)
 	$(BIN)/roboyard train $(CONFIG)
 
 test: $(STAMP)
-	$(BIN)/python -m pytest -n 2 --dist loadfile
+	$(BIN)/python -m pytest -n 3 --dist loadfile
 
 test-slow: $(STAMP)
 	$(BIN)/python -m pytest -m "slow or not slow"

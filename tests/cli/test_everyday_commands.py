@@ -69,6 +69,7 @@ def test_training_in_a_terminal_shows_a_bar(roboyard, tmp_path: Path) -> None:
     assert ESCAPE.search(shown) and "steps/s" in shown and "Finished" in shown
 
 
+@pytest.mark.slow
 def test_no_color_means_no_colour_in_a_terminal(roboyard, tmp_path: Path) -> None:
     del roboyard  # It only prepares the folder.
     shown = in_a_terminal(["train", "tiny.yaml"], tmp_path, NO_COLOR="1")

@@ -44,6 +44,7 @@ def compared(run: Path, without: tuple[str, ...]) -> dict[str, str]:
     return {name: value for name, value in ends if name.partition("/")[0] not in without}
 
 
+@pytest.mark.slow
 def test_ppo_killed_twice_equals_the_uninterrupted_run(tmp_path: Path) -> None:
     assert_killed_equals_whole(tmp_path, "PPO")
 
@@ -56,6 +57,7 @@ def test_ppo_compiled_by_jax_killed_equals_the_uninterrupted_run(tmp_path: Path)
     assert_killed_equals_whole(tmp_path, "PPO", GSDE, kills=(70,), backend="jax")
 
 
+@pytest.mark.slow
 def test_sac_compiled_by_jax_killed_equals_the_uninterrupted_run(tmp_path: Path) -> None:
     assert_killed_equals_whole(tmp_path, "SAC", kills=(70,), backend="jax")
 

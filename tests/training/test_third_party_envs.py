@@ -23,6 +23,7 @@ def test_a_pendulum_killed_in_its_episodes_equals_the_uninterrupted_run(tmp_path
     assert_killed_equals_whole(tmp_path, "PPO", PENDULUM + longer, kills=(70, 450))
 
 
+@pytest.mark.slow
 def test_a_hopper_in_worker_processes_killed_equals_the_uninterrupted_run(tmp_path: Path) -> None:
     pytest.importorskip("pybullet_envs_gymnasium")
     assert_killed_equals_whole(tmp_path, "PPO", (*HOPPER, "env.workers=2"))

@@ -226,11 +226,7 @@ def _fit(
     member = partial(member_of, store) if is_population else (lambda number: None)
     searcher = StudySearcher(study, to_dict(plan.base), metrics, definition.trials, member)
     os.environ["RAY_AIR_NEW_OUTPUT"] = "0"  # what Ray prints with it, it prints at verbose=0, too
-    # Population-based training draws from these two; a continued search must not draw them again.
-    reported = sum(len(trial.intermediate_values) for trial in study.trials)
-    drawn = derive_seeds(definition.seed, f"population-{reported}", 1)[0] % 2**32
-    random.seed(drawn)
-    np.random.seed(drawn)
+    _seed_perturbations(definition.seed, study)
     needs = definition.resources
     trainable = tune.with_resources(tune.with_parameters(SearchTrial, task=task), _bundle(needs))
     local = local_folder(plan.uri)
@@ -264,6 +260,14 @@ def _fit(
         results = tuner.fit()
     if results.num_errors:
         raise StorageError(f"{results.num_errors} trials were lost; run the search again to go on.")
+
+
+def _seed_perturbations(seed: int, study: Study) -> None:
+    """Seed what population-based training draws from; a continued search draws other numbers."""
+    reported = sum(len(trial.intermediate_values) for trial in study.trials)
+    drawn = derive_seeds(seed, f"population-{reported}", 1)[0] % 2**32
+    random.seed(drawn)
+    np.random.seed(drawn)
 
 
 def _bundle(needs: RunResources) -> dict[str, float]:

@@ -127,6 +127,7 @@ def test_a_worker_killed_between_steps_ends_the_next_call():
             pool.step_wait()
 
 
+@pytest.mark.slow
 def test_pools_leave_nothing_behind_over_many_lives():
     with WorkerPoolClosing(ZooEnv):
         pass
