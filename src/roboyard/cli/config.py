@@ -12,7 +12,9 @@ import typer
 from roboyard.cli.output import echo
 from roboyard.errors import ConfigError, RoboyardError
 
-app = typer.Typer(help="Check, show and complete configs.", no_args_is_help=True)
+app = typer.Typer(
+    help="Check, show and complete configs.", no_args_is_help=True, add_completion=False
+)
 
 _Overrides = Annotated[
     list[str] | None,

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 app = typer.Typer(
     help="Run, watch and compare experiments: several seeds and variants of one config.",
     no_args_is_help=True,
+    add_completion=False,
 )
 
 Address = Annotated[

@@ -9,7 +9,9 @@ import typer
 
 from roboyard.cli.output import echo
 
-app = typer.Typer(help="Build, push and run container images.", no_args_is_help=True)
+app = typer.Typer(
+    help="Build, push and run container images.", no_args_is_help=True, add_completion=False
+)
 
 _PASSED_ON = {"allow_extra_args": True, "ignore_unknown_options": True}
 _Target = Annotated[str, typer.Option("--target", help="cpu, gpu, serve or dev.")]

@@ -12,7 +12,9 @@ from rich.table import Table
 from roboyard.cli.output import cell, echo
 from roboyard.errors import ConfigError
 
-app = typer.Typer(help="List environments, algorithms and configs.", no_args_is_help=True)
+app = typer.Typer(
+    help="List environments, algorithms and configs.", no_args_is_help=True, add_completion=False
+)
 
 
 @app.command()

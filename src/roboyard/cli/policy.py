@@ -13,7 +13,9 @@ from rich.table import Table
 from roboyard.cli.evaluate import Trust
 from roboyard.cli.output import cell, echo
 
-app = typer.Typer(help="Look at, check and compare policy bundles.", no_args_is_help=True)
+app = typer.Typer(
+    help="Look at, check and compare policy bundles.", no_args_is_help=True, add_completion=False
+)
 
 Source = Annotated[
     str,

@@ -21,7 +21,9 @@ if TYPE_CHECKING:
     from roboyard.robots.comparison import ComparedRow
     from roboyard.robots.inspect import RobotReport
 
-app = typer.Typer(help="Look at robots: tables, warnings, a picture.", no_args_is_help=True)
+app = typer.Typer(
+    help="Look at robots: tables, warnings, a picture.", no_args_is_help=True, add_completion=False
+)
 
 
 @app.command("list")

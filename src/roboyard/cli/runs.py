@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 app = typer.Typer(
     help="List, show, fetch, verify and prune runs, in folders and in s3:// buckets.",
     no_args_is_help=True,
+    add_completion=False,
 )
 
 _Store = Annotated[str, typer.Argument(help="A folder or s3://bucket/prefix that holds runs.")]

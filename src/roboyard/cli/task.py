@@ -18,7 +18,9 @@ if TYPE_CHECKING:
     from roboyard.envs.describe import TaskDescription, TermRow
     from roboyard.envs.task_env import TaskEnv
 
-app = typer.Typer(help="Look at tasks: terms, spaces, rates.", no_args_is_help=True)
+app = typer.Typer(
+    help="Look at tasks: terms, spaces, rates.", no_args_is_help=True, add_completion=False
+)
 
 
 @app.command("list")

@@ -7,6 +7,7 @@ from typing import Any
 from pydantic import JsonValue
 
 from roboyard.config.agents import BUILTIN_AGENTS
+from roboyard.config.descriptions import DescribedSchema
 from roboyard.config.schema import ExperimentConfig
 
 _INTERPOLATED = {"type": "string", "pattern": r"\$\{env:"}
@@ -23,7 +24,7 @@ def json_schema() -> dict[str, JsonValue]:
     It differs from the records in what only a file has: ``extends`` (a file that extends another
     need not repeat the required keys) and environment variables in the place of any value.
     """
-    schema: dict[str, Any] = ExperimentConfig.model_json_schema()
+    schema: dict[str, Any] = ExperimentConfig.model_json_schema(schema_generator=DescribedSchema)
     records: dict[str, Any] = schema["$defs"]
     # The records of built-in algorithms check their own; the open one is for the others.
     custom = records["CustomAgent"]["properties"]["algorithm"]

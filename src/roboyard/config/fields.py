@@ -7,9 +7,9 @@ from types import UnionType
 from typing import Annotated, Union, get_args, get_origin
 
 from pydantic import Tag
-from pydantic.fields import FieldInfo
 
 from roboyard.config.base import Record
+from roboyard.config.descriptions import descriptions
 from roboyard.config.tree import Key
 
 
@@ -26,12 +26,12 @@ def records_at(root: type[Record], location: Sequence[Key]) -> list[type[Record]
     return [record for option in options for record in _records(option)]
 
 
-def field_at(root: type[Record], location: Sequence[Key]) -> FieldInfo | None:
-    """Return the field that ``location`` names, if there is one."""
+def description_at(root: type[Record], location: Sequence[Key]) -> str | None:
+    """Return what the field that ``location`` names means, if there is one."""
     name = str(location[-1])
     for record in records_at(root, location[:-1]):
         if name in record.model_fields:
-            return record.model_fields[name]
+            return descriptions(record).get(name)
     return None
 
 

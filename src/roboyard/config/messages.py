@@ -7,7 +7,7 @@ from collections.abc import Callable, Collection, Sequence
 from typing import TYPE_CHECKING
 
 from roboyard.config.base import CHOICES, PATTERNS, Record
-from roboyard.config.fields import field_at, paths_to, records_at
+from roboyard.config.fields import description_at, paths_to, records_at
 from roboyard.config.tree import Key, Node, dotted
 from roboyard.registry import suggest
 
@@ -138,8 +138,8 @@ def _choices(error: ErrorDetails) -> list[str]:
 
 
 def _missing(root: type[Record], path: tuple[Key, ...], error: ErrorDetails) -> list[_Problem]:
-    field = field_at(root, error["loc"])
-    about = f" ({_sentence(field.description)})" if field and field.description else ""
+    description = description_at(root, error["loc"])
+    about = f" ({_sentence(description)})" if description else ""
     return [(path, f"is missing{about}.")]
 
 

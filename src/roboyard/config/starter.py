@@ -13,6 +13,7 @@ from roboyard.config import schema
 from roboyard.config.agents import BUILTIN_AGENTS, AgentBase, CustomAgent, canonical_name
 from roboyard.config.algorithm_specs import find_spec
 from roboyard.config.base import Record
+from roboyard.config.descriptions import descriptions
 from roboyard.config.interpolation import escape
 from roboyard.config.messages import problem_lines
 from roboyard.config.tree import Node
@@ -59,13 +60,14 @@ def starter(file_name: str, algorithm: str, env_id: str) -> str:
     lines = [_HEADER.format(file=file_name)]
     top: dict[str, JsonValue] = {"name": _experiment_name(file_name), "seed": 0}
     lines += _fields(schema.ExperimentConfig, top, "", skip=_nested(schema.ExperimentConfig))
+    about = descriptions(schema.ExperimentConfig)
     for key, field in schema.ExperimentConfig.model_fields.items():
         if key == "agent":
             lines += ["", *_agent(agent, name, spec.starter if spec else {})]
         elif isinstance(field.annotation, type) and issubclass(field.annotation, Record):
             lines += [
                 "",
-                *_section(key, field.annotation, sections.get(key, {}), field.description),
+                *_section(key, field.annotation, sections.get(key, {}), about.get(key)),
             ]
     return "\n".join(lines) + "\n"
 
@@ -118,7 +120,7 @@ def _fields(
             default = default.model_dump(mode="json")
         is_set = name in values
         value = values[name] if is_set else default
-        about = " ".join((field.description or "").split()).replace("``", "'")
+        about = " ".join(descriptions(record).get(name, "").split()).replace("``", "'")
         yield _line(indent if is_set else f"{indent}# ", name, value, about)
 
 
