@@ -33,3 +33,15 @@ def test_a_run_is_the_same_whether_or_not_they_travel(tmp_path: Path) -> None:
     alone = train(config, run_id="alone")
     heard = train(config, run_id="heard", callbacks=[Listener()])
     assert fingerprint(Path(alone.run_dir)) == fingerprint(Path(heard.run_dir))
+
+
+class Uninterested(Listener):
+    reads_all_infos = False
+
+
+def test_a_callback_that_says_it_reads_no_infos_gets_those_of_ended_episodes(
+    tmp_path: Path,
+) -> None:
+    listener = Uninterested()
+    train(tiny_config(tmp_path, overrides=WORKERS), run_id="a", callbacks=[listener])
+    assert listener.heard < 192

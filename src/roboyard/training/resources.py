@@ -221,10 +221,10 @@ def _open_envs(
 
 
 def _wants_all_infos(config: ExperimentConfig, extra: Sequence[BaseCallback]) -> bool:
-    """Return whether something may read the infos of every step: the user's code, or hindsight."""
-    strangers = [c for c in extra if not type(c).__module__.startswith("roboyard.")]
+    """Return whether something may read the infos of every step: a callback, or hindsight."""
+    readers = [c for c in extra if getattr(c, "reads_all_infos", True)]
     has_her = getattr(config.agent, "her", None) is not None
-    return bool(config.callbacks or strangers or has_her or isinstance(config.agent, CustomAgent))
+    return bool(config.callbacks or readers or has_her or isinstance(config.agent, CustomAgent))
 
 
 def _build_algorithm(

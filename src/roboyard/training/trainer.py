@@ -183,6 +183,8 @@ class Trainer:
 class _Interrupts(RunCallback):
     """Turns a signal or a notice that came in into a request to stop."""
 
+    reads_all_infos = False
+
     def __init__(self, stop: StopRequest) -> None:
         super().__init__()
         self._request = stop

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from typing import NamedTuple
+from typing import ClassVar, NamedTuple
 
 from pydantic import JsonValue
 from stable_baselines3.common.callbacks import BaseCallback
@@ -104,6 +104,10 @@ class RunCallback(BaseCallback):
 
     A user's callback may be a plain stable-baselines3 callback or one of these.
     """
+
+    reads_all_infos: ClassVar[bool] = True
+    """Whether it may read the infos of steps at which no episode ends, which costs time to gather;
+    any callback may say that it does not."""
 
     def on_boundary(self, boundary: Boundary) -> None:
         """Do what is due before the next rollout starts."""

@@ -10,6 +10,8 @@ from roboyard.runs.heartbeat import Heartbeat, follow_supervisor
 class HeartbeatCallback(BaseCallback):
     """Tells every step."""
 
+    reads_all_infos = False
+
     def __init__(self, heartbeat: Heartbeat) -> None:
         """Tell it to ``heartbeat``."""
         super().__init__()

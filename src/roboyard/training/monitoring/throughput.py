@@ -113,6 +113,8 @@ def _rollout(config: ExperimentConfig, settings: OnPolicyHyperparameters) -> int
 class _Stages(RunCallback):
     """Warms up, counts steps, takes the time apart, and ends the run; all at boundaries."""
 
+    reads_all_infos = False
+
     def __init__(self, seconds: float, limit_s: float) -> None:
         super().__init__()
         self.session: TrainingSession | None = None
