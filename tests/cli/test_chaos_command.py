@@ -20,7 +20,7 @@ agent:
   algorithm: PPO
   hyperparameters: {n_steps: 32, batch_size: 32, n_epochs: 1}
   network: {actor: [8], critic: [8]}
-train: {total_steps: 1536, threads: 1}
+train: {total_steps: 768, threads: 1}
 evaluation: {episodes: 2, final_episodes: 2, num_envs: 2}
 checkpoint: {every_steps: 64}
 """
