@@ -7,7 +7,8 @@ from pathlib import Path
 
 from roboyard.config.robots import RobotSpec
 from roboyard.robots.normalization import Normalization, grouped, normalize
-from roboyard.robots.readers.files import read_robot
+from roboyard.errors import RobotDescriptionError
+from roboyard.robots.readers.files import read_robot, read_robots
 from roboyard.sim import Placement, RobotDescription, World, data_path
 from roboyard.sim.mechanics import quaternion_from_rotation
 from roboyard.sim.model import RobotModel
@@ -78,3 +79,28 @@ def placement_of(spec: RobotSpec, model: RobotModel) -> Placement:
     w, i, j, k = quaternion_from_rotation(model.pose.rotation).tolist()
     turned = (i, j, k, w) if spec.rotation is None else quaternion(spec.rotation)
     return Placement(spec.position or (x, y, z), turned)
+
+
+def models_of(description: RobotDescription) -> tuple[RobotModel, ...]:
+    """Return every robot of a description's file, normalised.
+
+    Raises:
+        RobotDescriptionError: The file is missing or wrong; the message names the place.
+    """
+    file = _found(description.file)
+    options = Normalization(masses="shapes" if description.inertia == "shapes" else "file")
+    models = tuple(normalize(read, options) for read in read_robots(file, last=(data_path(),)))
+    for model in models:
+        _tell(file, model)
+    return models
+
+
+def _found(path: Path) -> Path:
+    """Return a description's file, looked for in PyBullet's own data last."""
+    for candidate in (path.expanduser(), data_path() / path):
+        if candidate.is_file():
+            return candidate.resolve()
+    raise RobotDescriptionError(
+        f"robot description '{path}' does not exist. Give the path of a URDF or MJCF file, or the "
+        "name of one that comes with PyBullet, such as 'r2d2.urdf'."
+    )
