@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import logging
 from pathlib import Path
+from typing import Literal
 
 from roboyard.config.robots import RobotSpec
-from roboyard.robots.normalization import Normalization, grouped, normalize
 from roboyard.errors import RobotDescriptionError
+from roboyard.robots.compatibility import as_in_first_version
+from roboyard.robots.normalization import Normalization, grouped, normalize
 from roboyard.robots.readers.files import read_robot, read_robots
 from roboyard.sim import Placement, RobotDescription, World, data_path
 from roboyard.sim.mechanics import quaternion_from_rotation
 from roboyard.sim.model import RobotModel
 from roboyard.sim.rotations import quaternion
+
+Masses = Literal["file", "shapes", "computed"]
 
 _LOG = logging.getLogger(__name__)
 _TOLD: set[Path] = set()
@@ -88,8 +92,13 @@ def models_of(description: RobotDescription) -> tuple[RobotModel, ...]:
         RobotDescriptionError: The file is missing or wrong; the message names the place.
     """
     file = _found(description.file)
-    options = Normalization(masses="shapes" if description.inertia == "shapes" else "file")
-    models = tuple(normalize(read, options) for read in read_robots(file, last=(data_path(),)))
+    masses: Masses = "shapes" if description.inertia == "shapes" else "file"
+    options = Normalization(masses="computed" if description.is_mjcf else masses)
+    read = read_robots(file, last=(data_path(),))
+    models = tuple(
+        normalize(as_in_first_version(robot, is_mjcf=description.is_mjcf), options)
+        for robot in read
+    )
     for model in models:
         _tell(file, model)
     return models

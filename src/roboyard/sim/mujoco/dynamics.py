@@ -48,8 +48,8 @@ def _refuse(dynamics: Dynamics) -> None:
                                   "out, or use the engine pybullet.")  # fmt: skip
     for name in _MISSING:
         if getattr(dynamics, name):
-            raise SimulationError(f"{name} cannot be {getattr(dynamics, name):g}: MuJoCo has no "
-                                  "such drag; set it to 0, or use the engine pybullet.")  # fmt: skip
+            raise SimulationError(f"{name} cannot be {getattr(dynamics, name):g}: MuJoCo has no"
+                                  " such drag; set it to 0, or use pybullet.")  # fmt: skip
     if dynamics.restitution and "restitution" not in _TOLD:
         _TOLD.add("restitution")
         _LOG.warning("restitution is not simulated by MuJoCo: contacts there do not bounce.")

@@ -239,7 +239,9 @@ def _link_rows(sim: Simulation, ids: np.ndarray, velocities: bool) -> Sequence[L
     if velocities:
         spin, moved = data.cvel[ids, :3], data.cvel[ids, 3:]
         away = centers - data.subtree_com[model.body_rootid[ids]]
-        columns += [_tuples(moved + np.cross(spin, away)), _tuples(spin)]
+        (p, q, r), (x, y, z) = spin.T, away.T
+        turning = np.stack([q * z - r * y, r * x - p * z, p * y - q * x], axis=-1)
+        columns += [_tuples(moved + turning), _tuples(spin)]
     return list(zip(*columns, strict=True))
 
 

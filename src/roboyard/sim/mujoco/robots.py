@@ -138,7 +138,7 @@ class _Builder:
         for number, joint in enumerate(self.joints):
             self.couple(spec, n, number, joint)
 
-    def fill(self, spec: Any, n: int, body: Any, link: Link, moves: bool) -> None:  # noqa: ANN401, PLR0917
+    def fill(self, spec: Any, n: int, body: Any, link: Link, moves: bool) -> None:  # noqa: ANN401
         inertial = link.inertial if link.mass > 0 else None
         if inertial is None and moves:
             inertial = _NEXT_TO_NOTHING
@@ -182,7 +182,7 @@ class _Builder:
         spec.add_equality(
             type=mujoco.mjtEq.mjEQ_JOINT, name1=part_name(n, number), name2=part_name(n, leader),
             objtype=mujoco.mjtObj.mjOBJ_JOINT,
-            data=[mimic.offset, mimic.multiplier] + [0.0] * 9,
+            data=[mimic.offset, mimic.multiplier] + [0.0] * 10,
         )  # fmt: skip
 
     def exclude(self, spec: Any, n: int, moving: dict[str, bool]) -> None:  # noqa: ANN401

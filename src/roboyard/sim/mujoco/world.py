@@ -50,18 +50,13 @@ class MuJoCoWorld(ReadableWorld):
         """Open the world.
 
         Raises:
-            SimulationError: A window or ``contact_erp`` is asked for, which this engine lacks.
+            SimulationError: A window is asked for, which this engine lacks.
         """
         self.config = config or WorldConfig()
         if self.config.gui:
             raise SimulationError(
                 "MuJoCo worlds have no window here. Use render_mode='rgb_array', or the engine "
                 "pybullet."
-            )
-        if self.config.contact_erp is not None:
-            raise SimulationError(
-                f"contact_erp is {self.config.contact_erp:g}, but MuJoCo's contacts have no such "
-                "number; leave it out."
             )
         self._restitution = {}
         self._contact_rows = []
@@ -259,7 +254,8 @@ class MuJoCoWorld(ReadableWorld):
         rows = self._rows(body, f"body {body} cannot be pushed")
         data, number = self.sim.refresh(), rows.engine_body(link)
         data.xfrc_applied[number, :3] += force
-        data.xfrc_applied[number, 3:] += np.cross(position - data.xipos[number], force)
+        (x, y, z), (a, b, c) = (position - data.xipos[number]).tolist(), force
+        data.xfrc_applied[number, 3:] += (y * c - z * b, z * a - x * c, x * b - y * a)
         self._is_pushed = True
 
     # States.
