@@ -51,7 +51,7 @@ def contacts_of(rows: Sequence[ContactRow], body: int, other: int | None) -> lis
 def _flipped(row: ContactRow) -> ContactRow:
     return (
         row[0], row[2], row[1], row[4], row[3], row[6], row[5], _negated(row[7]), *row[8:],
-    )  # type: ignore[return-value]  # fmt: skip
+    )  # fmt: skip
 
 
 def _negated(vector: Any) -> Any:  # noqa: ANN401
