@@ -25,6 +25,7 @@ from roboyard.cli import (
     robot,
     runs,
     serve,
+    sim2sim,
     task,
     train,
     tune,
@@ -75,6 +76,7 @@ app.command()(evaluate.evaluate)
 app.command()(play.play)
 app.command()(export.export)
 app.command()(serve.serve)
+app.command()(sim2sim.sim2sim)
 app.command()(init.init)
 app.command()(doctor.doctor)
 app.add_typer(experiment.app, name="experiment")
