@@ -15,6 +15,7 @@ from roboyard.evaluation.engine_gap.environments import task_env
 from roboyard.evaluation.engine_gap.open_loop import open_loop, term_gaps
 from roboyard.evaluation.engine_gap.report import write_report
 from roboyard.evaluation.engine_gap.static import differences, static_facts
+from roboyard.sim import Dynamics
 
 CARTPOLE = EnvConfig(id="cartpole-balance")
 
@@ -40,8 +41,6 @@ def test_a_heavier_link_is_named_and_fails_unless_allowed() -> None:
     one = task_env(CARTPOLE, "mujoco")
     other = TaskEnv("cartpole-balance", overrides={"world": {"engine": "mujoco"}})
     link = other.robot.link_names[-1]
-    from roboyard.sim import Dynamics
-
     other.world.set_dynamics(other.robot.body, len(other.robot.link_names) - 1, Dynamics(mass=77.0))
     found = differences([static_facts(one), static_facts(other)])
     assert ("mass", link) in [(gap.kind, gap.where) for gap in found]

@@ -30,7 +30,7 @@ class NativeEnv(gymnasium.Env[Floats, NDArray[Any]]):
         (11,)
     """
 
-    metadata: ClassVar[dict[str, Any]] = {"render_modes": []}
+    metadata: dict[str, Any] = {"render_modes": []}  # noqa: RUF012
     counts_own_steps: ClassVar[bool] = True
     """Whether it ends its episodes at ``max_episode_steps`` itself, so that snapshots hold it."""
 

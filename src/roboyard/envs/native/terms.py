@@ -21,7 +21,7 @@ class NativeTerms:
         """Find out which of the engine's fields are read."""
         self.task, self.model = task, model
         self.period = model.time_step * task.frame_skip
-        fields = {"qpos", "qvel", *(part.field for part in task.observations)}
+        fields: set[str] = {"qpos", "qvel", *(part.field for part in task.observations)}
         fields |= {"cfrc_ext"} if task.rewards.contact else set()
         fields |= {"body": {"xpos"}, "mass center": {"xipos"}}.get(task.rewards.forward_of, set())
         self.fields: tuple[str, ...] = tuple(sorted(fields))
@@ -69,7 +69,8 @@ class NativeTerms:
         if rules.state is None:
             return np.ones(len(tables["qpos"]), bool)
         state = np.concatenate([tables["qpos"][:, 2:], tables["qvel"]], axis=1)
-        return _within(state, rules.state).all(axis=1)
+        found: NDArray[np.bool_] = np.asarray(_within(state, rules.state).all(axis=1))
+        return found
 
     def reward(
         self,

@@ -63,7 +63,8 @@ class BatchVecEnv(DummyVecEnv):
                 info["terminal_observation"] = observations[row].copy()
                 observations[row], self.reset_infos[row] = env.reset()
             infos.append(info)
-        self.buf_obs[None][:] = observations
+        for row in range(self.num_envs):
+            self._save_obs(row, observations[row])
         return self._obs_from_buf(), rewards.astype(np.float32), self.buf_dones.copy(), infos
 
     def close(self) -> None:

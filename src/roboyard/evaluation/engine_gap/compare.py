@@ -14,7 +14,7 @@ from roboyard.envs.task_env import TaskEnv
 from roboyard.errors import ConfigError
 from roboyard.evaluation.engine_gap.environments import in_engine, task_env
 from roboyard.evaluation.engine_gap.open_loop import OpenLoopGap, TermGap, open_loop, term_gaps
-from roboyard.evaluation.engine_gap.static import Difference, differences, static_facts
+from roboyard.evaluation.engine_gap.static import StaticDifference, differences, static_facts
 from roboyard.evaluation.evaluator import Evaluator
 from roboyard.evaluation.policies import resolve_subject
 from roboyard.evaluation.result import EvaluationResult
@@ -34,7 +34,7 @@ class GapReport:
     """The policy."""
     engines: tuple[str, ...]
     """The engines, the first as the reference."""
-    differences: list[Difference]
+    differences: list[StaticDifference]
     """In what the task differs before a step."""
     allowed: frozenset[str]
     """Kinds of differences that were allowed."""
@@ -46,7 +46,7 @@ class GapReport:
     """The policy in each engine."""
 
     @property
-    def refused(self) -> list[Difference]:
+    def refused(self) -> list[StaticDifference]:
         """Differences that were not allowed."""
         return [found for found in self.differences if found.kind not in self.allowed]
 

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from typing import cast
+
 from roboyard.config.schema import EnvConfig
-from roboyard.envs.factory import make_env
+from roboyard.envs.factory import find_entry, make_env
+from roboyard.envs.registration import register_envs
 from roboyard.envs.task_env import TaskEnv
 from roboyard.errors import ConfigError
+from roboyard.registry import resolve_entry
 
 
 def in_engine(config: EnvConfig, engine: str) -> EnvConfig:
@@ -27,10 +31,16 @@ def task_env(config: EnvConfig, engine: str) -> TaskEnv:
     Raises:
         ConfigError: The environment is no task, so that its engine cannot be chosen.
     """
-    env = make_env(in_engine(config, engine)).unwrapped
-    if not isinstance(env, TaskEnv):
+    if not _is_task(config):
         raise ConfigError(
             f"environment '{config.id}' is not described by a task, so that its engine cannot be "
             "chosen; give a policy that was trained on a task."
         )
-    return env
+    return cast("TaskEnv", make_env(in_engine(config, engine)).unwrapped)
+
+
+def _is_task(config: EnvConfig) -> bool:
+    register_envs()
+    entry = find_entry(config.id)
+    found = resolve_entry(entry) if isinstance(entry, str) else entry
+    return isinstance(found, type) and issubclass(found, TaskEnv)

@@ -73,9 +73,9 @@ def _trajectory(env: TaskEnv, place: str, torques: Floats, seed: int) -> Floats:
     world.disable_motors(robot.body, joints)
     if place == "air":
         world.set_gravity((0.0, 0.0, 0.0))
-        position, *rest = world.base(robot.body)
-        lifted = (position[0], position[1], position[2] + _HEIGHT)
-        world.set_base(robot.body, BaseState(lifted, *rest))
+        base: BaseState = world.base(robot.body)
+        x, y, z = base.position
+        world.set_base(robot.body, base._replace(position=(x, y, z + _HEIGHT)))
     write, read = world.torque_writer(robot.body, joints), world.joint_reader(robot.body, joints)
     rows = []
     for torque in torques.tolist():

@@ -26,8 +26,8 @@ def to_json(report: GapReport) -> dict[str, JsonValue]:
     """Return everything as JSON values."""
     return {
         "policy": report.label,
-        "engines": list(report.engines),
-        "allowed": sorted(report.allowed),
+        "engines": [*report.engines],
+        "allowed": [*sorted(report.allowed)],
         "static": [
             {"kind": kind, "where": where, "values": list(values)}
             for kind, where, values in report.differences

@@ -16,7 +16,7 @@ _LIGHT = 1e-5
 """A mass or inertia below it counts as none."""
 
 
-class Difference(NamedTuple):
+class StaticDifference(NamedTuple):
     """One thing in which engines differ."""
 
     kind: str
@@ -47,8 +47,10 @@ def static_facts(env: TaskEnv) -> Facts:
     for link in range(BASE, len(robot.link_names)):
         name, found = robot.link_name(link), world.link_properties(robot.body, link)
         total += found.mass
+        if found.mass < _LIGHT:
+            continue  # A mere frame, of which engines make more or fewer.
         facts["mass", name] = found.mass
-        facts["inertia", name] = sorted(found.inertia)
+        facts["inertia", name] = [*map(float, sorted(found.inertia))]
         facts["friction", name] = found.lateral_friction
     facts["mass", "whole robot"] = total
     for joint in robot.joints:
@@ -65,14 +67,14 @@ def _listed(names: object) -> JsonValue:
     return [str(name) for name in names] if isinstance(names, tuple) else str(names)
 
 
-def differences(tables: list[Facts]) -> list[Difference]:
+def differences(tables: list[Facts]) -> list[StaticDifference]:
     """Return in what the engines' facts differ, in the order of the first engine's."""
     keys = dict.fromkeys(key for table in tables for key in table)
     found = []
     for key in keys:
         values = tuple(table.get(key) for table in tables)
         if not all(_same(values[0], value) for value in values[1:]):
-            found.append(Difference(*key, values))
+            found.append(StaticDifference(*key, values))
     return found
 
 

@@ -25,7 +25,7 @@ _DEPTH = 1.0
 
 
 @dataclass(frozen=True)
-class Part:
+class BodyPart:
     """One body, as the interface counts them."""
 
     base: str
@@ -57,7 +57,7 @@ def touching(number: int, *, itself: bool) -> dict[str, int]:
     return {"contype": bit, "conaffinity": _EVERYTHING if itself else _EVERYTHING & ~bit}
 
 
-def plane_part(name: str, height: float) -> Part:
+def plane_part(name: str, height: float) -> BodyPart:
     """Return an endless ground."""
 
     def add(spec: Any, number: int) -> None:  # noqa: ANN401
@@ -68,10 +68,10 @@ def plane_part(name: str, height: float) -> Part:
             **touching(number, itself=True),
         )  # fmt: skip
 
-    return Part(name, (), is_free=False, add=add)
+    return BodyPart(name, (), is_free=False, add=add)
 
 
-def terrain_part(terrain: Terrain) -> Part:
+def terrain_part(terrain: Terrain) -> BodyPart:
     """Return a height field."""
     heights, step = terrain.heights, terrain.config.resolution
     rows, columns = heights.shape
@@ -92,10 +92,10 @@ def terrain_part(terrain: Terrain) -> Part:
             **touching(number, itself=True),
         )  # fmt: skip
 
-    return Part("terrain", (), is_free=False, add=add)
+    return BodyPart("terrain", (), is_free=False, add=add)
 
 
-def shape_part(shape: Shape, position: Vector, orientation: Quaternion) -> Part:
+def shape_part(shape: Shape, position: Vector, orientation: Quaternion) -> BodyPart:
     """Return a body of one shape."""
     is_free = shape.mass > 0
 
@@ -112,7 +112,7 @@ def shape_part(shape: Shape, position: Vector, orientation: Quaternion) -> Part:
             **_measures(spec, shape, part_name(number)), **bits,
         )  # fmt: skip
 
-    return Part("", (), is_free=is_free, add=add)
+    return BodyPart("", (), is_free=is_free, add=add)
 
 
 def _measures(spec: Any, shape: Shape, name: str) -> dict[str, object]:  # noqa: ANN401

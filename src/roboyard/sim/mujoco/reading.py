@@ -21,7 +21,7 @@ from roboyard.sim.world import World
 _AT_REST = (0.0, 0.0, 0.0)
 
 
-class ReadableWorld(World):
+class ReadableMuJoCoWorld(World):
     """The part of a world that changes nothing."""
 
     sim: Simulation
@@ -72,7 +72,9 @@ class ReadableWorld(World):
         friction = float(model.geom_friction[geoms[0], 0]) if len(geoms) else 0.0
         x, y, z = model.body_inertia[number].tolist()
         bounce = self._restitution.get((body, link), 0.0)
-        return LinkProperties(float(model.body_mass[number]), friction, (x, y, z), bounce)
+        is_held = number == rows.base and not rows.part.is_free
+        mass = 0.0 if is_held else float(model.body_mass[number])
+        return LinkProperties(mass, friction, (x, y, z), bounce)
 
     def overlaps(self, body: int, other: int, tolerance: float) -> list[Overlap]:
         """Return the pairs of links that overlap."""

@@ -37,7 +37,7 @@ from roboyard.sim.mujoco.parts import (
     DEFAULT_FRICTION,
     FELT,
     SEEN,
-    Part,
+    BodyPart,
     part_name,
     to_engine,
     touching,
@@ -55,7 +55,7 @@ _TYPES = {JointKind.REVOLUTE: "mjJNT_HINGE", JointKind.PRISMATIC: "mjJNT_SLIDE"}
 
 def robot_part(
     description: RobotDescription, model: RobotModel, position: Vector, orientation: Quaternion
-) -> Part:
+) -> BodyPart:
     """Return a robot.
 
     Raises:
@@ -68,7 +68,7 @@ def robot_part(
     infos = tuple(_info(number, joint, numbers) for number, joint in enumerate(joints))
     builder = _Builder(model, joints, numbers, description.self_collision)
     place = (list(position), to_engine(orientation))
-    return Part(model.root, infos, not is_fixed, partial(builder.add, place, not is_fixed))
+    return BodyPart(model.root, infos, not is_fixed, partial(builder.add, place, not is_fixed))
 
 
 def _check(description: RobotDescription, model: RobotModel) -> None:

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from roboyard.errors import SimulationError
 from roboyard.sim.mujoco.engine import mujoco
-from roboyard.sim.mujoco.parts import Part, part_name
+from roboyard.sim.mujoco.parts import BodyPart, part_name
 from roboyard.sim.rows import BASE, Floats
 from roboyard.sim.settings import WorldConfig
 
@@ -36,7 +36,7 @@ SETTINGS = (
 class BodyRows:
     """Where a body's numbers stand in the engine's arrays."""
 
-    part: Part
+    part: BodyPart
     base: int
     """The engine's body of the base."""
     links: Integers
@@ -75,7 +75,7 @@ class Simulation:
     def __init__(self, config: WorldConfig) -> None:
         """Begin without bodies."""
         self.config = config
-        self.parts: list[Part] = []
+        self.parts: list[BodyPart] = []
         self.rows: list[BodyRows] = []
         self.closed = False
         self.model, self.data = self._compiled()
@@ -84,7 +84,7 @@ class Simulation:
         """Whether positions moved since the engine computed what follows from them."""
         self._index()
 
-    def add(self, part: Part) -> int:
+    def add(self, part: BodyPart) -> int:
         """Add a body and return its number.
 
         Raises:
@@ -147,7 +147,7 @@ class Simulation:
             self.link_of[rows.links] = np.arange(len(rows.links))
         self.signature = self._signature()
 
-    def _rows_of(self, number: int, part: Part) -> BodyRows:
+    def _rows_of(self, number: int, part: BodyPart) -> BodyRows:
         model, kinds = self.model, mujoco.mjtObj
         names = [part_name(number, joint.index) for joint in part.joints]
         joints = np.array(

@@ -18,8 +18,8 @@ from roboyard.sim.model import RobotModel
 from roboyard.sim.mujoco.control import drive
 from roboyard.sim.mujoco.dynamics import change
 from roboyard.sim.mujoco.engine import mujoco
-from roboyard.sim.mujoco.parts import Part, plane_part, shape_part, terrain_part, to_engine
-from roboyard.sim.mujoco.reading import ReadableWorld
+from roboyard.sim.mujoco.parts import BodyPart, plane_part, shape_part, terrain_part, to_engine
+from roboyard.sim.mujoco.reading import ReadableMuJoCoWorld
 from roboyard.sim.mujoco.robots import robot_part
 from roboyard.sim.mujoco.simulation import STATE, Saved, Simulation
 from roboyard.sim.mujoco.snapshots import from_record, identity, to_record
@@ -43,7 +43,7 @@ class _Kept(NamedTuple):
     restitution: dict[tuple[int, int], float]
 
 
-class MuJoCoWorld(ReadableWorld):
+class MuJoCoWorld(ReadableMuJoCoWorld):
     """A world of MuJoCo."""
 
     def __init__(self, config: WorldConfig | None = None) -> None:
@@ -103,7 +103,7 @@ class MuJoCoWorld(ReadableWorld):
             where = Placement((x, y, z), (i, j, k, w))
         return self.sim.add(robot_part(description, model, *where))
 
-    def _add(self, part: Part, what: str) -> int:
+    def _add(self, part: BodyPart, what: str) -> int:
         sim = self._open(f"{what} cannot be added")
         try:
             return sim.add(part)
