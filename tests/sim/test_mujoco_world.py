@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+
 import pytest
 
 from roboyard.envs.task_env import TaskEnv
@@ -80,3 +83,15 @@ def test_what_mujoco_has_not_is_refused_by_name() -> None:
 def test_a_window_is_refused() -> None:
     with pytest.raises(SimulationError, match="window"):
         open_world(WorldConfig(engine="mujoco", gui=True))
+
+
+def test_without_mujoco_one_line_names_the_extra() -> None:
+    code = (
+        "import sys; sys.modules['mujoco'] = None\n"
+        "from roboyard.sim import WorldConfig, open_world\n"
+        "try:\n    open_world(WorldConfig(engine='mujoco'))\n"
+        "except Exception as error:\n    print(type(error).__name__, error)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    (line,) = done.stdout.splitlines()
+    assert "roboyard[mujoco]" in line
