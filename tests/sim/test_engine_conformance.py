@@ -16,6 +16,10 @@ class TestPyBullet(EngineConformance):
     engine = "pybullet"
 
 
+class TestMuJoCo(EngineConformance):
+    engine = "mujoco"
+
+
 def test_rotations_equal_those_of_pybullet_bit_for_bit() -> None:
     generator = np.random.default_rng(0)
     for _ in range(500):

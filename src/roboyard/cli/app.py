@@ -59,6 +59,9 @@ SUBCOMMANDS = {
     "serve": Subcommand(
         "serve", _USE, "Serve policies over HTTP and WebSocket until SIGTERM or Ctrl-C."
     ),
+    "sim2sim": Subcommand(
+        "sim2sim", _USE, "Measure how a task and a policy differ between two engines."
+    ),
     "policy": Subcommand("policy", _USE, "Look at, check and compare policy bundles."),
     "experiment": Subcommand(
         "experiment",

@@ -65,6 +65,8 @@ class BaseRobotEnv(gymnasium.Env[ObservationT, ActionT], ABC, Generic[Observatio
     """
 
     metadata: dict[str, Any] = {"render_modes": ["human", "rgb_array"], "render_fps": 30}  # noqa: RUF012
+    counts_own_steps: ClassVar[bool] = True
+    """Whether it ends its episodes at ``max_episode_steps`` itself, so that snapshots hold it."""
     camera: ClassVar[Camera] = Camera()
     """Where :meth:`render` looks from, unless ``_camera`` says otherwise."""
 

@@ -13,7 +13,6 @@ import gymnasium
 from gymnasium.envs.registration import EnvSpec, load_env_creator
 
 from roboyard.config.schema import EnvConfig
-from roboyard.envs.base import BaseRobotEnv
 from roboyard.envs.registration import NAMESPACE, register_envs
 from roboyard.errors import ConfigError, RoboyardError
 from roboyard.registry import resolve_entry, suggest
@@ -60,7 +59,7 @@ def make_env(config: EnvConfig, *, render_mode: str | None = None) -> gymnasium.
         _check_render_mode(config.id, creator, render_mode)
         kwargs["render_mode"] = render_mode
     _check_kwargs(config.id, creator, kwargs)
-    if spec is not None and not _is_robot_env(creator):
+    if spec is not None and not getattr(creator, "counts_own_steps", False):
         env = _call(config.id, _gymnasium_maker(spec, config.max_episode_steps), kwargs)
         return _checked(config.id, env)
     env = _checked(config.id, _call(config.id, creator, kwargs))
@@ -68,6 +67,11 @@ def make_env(config: EnvConfig, *, render_mode: str | None = None) -> gymnasium.
         env.spec = spec
     limit = config.max_episode_steps or (spec.max_episode_steps if spec else None)
     return env if limit is None else _with_limit(env, limit)
+
+
+def find_entry(env_id: str) -> object:
+    """Return what makes the environments of an id; the id itself if it is ``module:Class``."""
+    return env_id if _CLASS_ENTRY.fullmatch(env_id) else find_spec(env_id).entry_point
 
 
 def find_spec(env_id: str) -> EnvSpec:
@@ -126,10 +130,6 @@ def _spec_creator(spec: EnvSpec) -> Creator:
         ) from error
 
 
-def _is_robot_env(creator: Creator) -> bool:
-    return isinstance(creator, type) and issubclass(creator, BaseRobotEnv)
-
-
 def _gymnasium_maker(spec: EnvSpec, max_episode_steps: int | None) -> Creator:
     bare = replace(spec, kwargs={}) if spec.kwargs else spec
 
@@ -172,8 +172,8 @@ def _checked(env_id: str, env: object) -> gymnasium.Env:
 
 
 def _with_limit(env: gymnasium.Env, limit: int) -> gymnasium.Env:
-    if isinstance(env, BaseRobotEnv):
-        env.max_episode_steps = limit
+    if getattr(env, "counts_own_steps", False):
+        env.max_episode_steps = limit  # type: ignore[attr-defined]
         return env
     return gymnasium.wrappers.TimeLimit(env, limit)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gymnasium
 
+from roboyard.envs.native import list_native_tasks
 from roboyard.envs.tasks import list_tasks
 
 NAMESPACE = "roboyard/"
@@ -16,6 +17,9 @@ TASK = "roboyard/Task-v0"
 """Id of a task that the argument ``task`` describes; the library's have ids of their own."""
 
 _TASK_ENV = "roboyard.envs.task_env:TaskEnv"
+
+NATIVE_ENV = "roboyard.envs.native.env:NativeEnv"
+"""Class of tasks on MuJoCo models as they stand; several step as one."""
 
 ENTRY_POINTS = {TASK: _TASK_ENV, SIMPLE_ROBOT: "roboyard.envs.simple:SimpleRobotEnv"}
 """Gymnasium ids to classes; episode limits are the classes' own, so that snapshots hold them."""
@@ -30,3 +34,7 @@ def register_envs() -> None:
         env_id = f"{NAMESPACE}{task}-v0"
         if env_id not in gymnasium.registry:
             gymnasium.register(id=env_id, entry_point=_TASK_ENV, kwargs={"task": task})
+    for task in list_native_tasks():
+        env_id = f"{NAMESPACE}{task}"
+        if env_id not in gymnasium.registry:
+            gymnasium.register(id=env_id, entry_point=NATIVE_ENV, kwargs={"task": task})

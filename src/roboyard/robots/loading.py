@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import logging
 from pathlib import Path
+from typing import Literal
 
 from roboyard.config.robots import RobotSpec
+from roboyard.errors import RobotDescriptionError
+from roboyard.robots.compatibility import as_in_first_version
 from roboyard.robots.normalization import Normalization, grouped, normalize
-from roboyard.robots.readers.files import read_robot
+from roboyard.robots.readers.files import read_robot, read_robots
 from roboyard.sim import Placement, RobotDescription, World, data_path
 from roboyard.sim.mechanics import quaternion_from_rotation
 from roboyard.sim.model import RobotModel
 from roboyard.sim.rotations import quaternion
+
+Masses = Literal["file", "shapes", "computed"]
 
 _LOG = logging.getLogger(__name__)
 _TOLD: set[Path] = set()
@@ -78,3 +83,33 @@ def placement_of(spec: RobotSpec, model: RobotModel) -> Placement:
     w, i, j, k = quaternion_from_rotation(model.pose.rotation).tolist()
     turned = (i, j, k, w) if spec.rotation is None else quaternion(spec.rotation)
     return Placement(spec.position or (x, y, z), turned)
+
+
+def models_of(description: RobotDescription) -> tuple[RobotModel, ...]:
+    """Return every robot of a description's file, normalised.
+
+    Raises:
+        RobotDescriptionError: The file is missing or wrong; the message names the place.
+    """
+    file = _found(description.file)
+    masses: Masses = "shapes" if description.inertia == "shapes" else "file"
+    options = Normalization(masses="computed" if description.is_mjcf else masses)
+    read = read_robots(file, last=(data_path(),))
+    models = tuple(
+        normalize(as_in_first_version(robot, is_mjcf=description.is_mjcf), options)
+        for robot in read
+    )
+    for model in models:
+        _tell(file, model)
+    return models
+
+
+def _found(path: Path) -> Path:
+    """Return a description's file, looked for in PyBullet's own data last."""
+    for candidate in (path.expanduser(), data_path() / path):
+        if candidate.is_file():
+            return candidate.resolve()
+    raise RobotDescriptionError(
+        f"robot description '{path}' does not exist. Give the path of a URDF or MJCF file, or the "
+        "name of one that comes with PyBullet, such as 'r2d2.urdf'."
+    )

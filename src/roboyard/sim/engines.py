@@ -11,7 +11,11 @@ if TYPE_CHECKING:
     from roboyard.sim.world import World
 
 ENGINES: Registry[type[World]] = Registry(
-    "engine", {"pybullet": "roboyard.sim.pybullet:PyBulletWorld"}
+    "engine",
+    {
+        "mujoco": "roboyard.sim.mujoco:MuJoCoWorld",
+        "pybullet": "roboyard.sim.pybullet:PyBulletWorld",
+    },
 )
 """Engines by the name that ``world.engine`` gives; any ``module:Attr`` works too."""
 

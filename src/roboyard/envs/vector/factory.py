@@ -11,8 +11,9 @@ import gymnasium
 from stable_baselines3.common.vec_env import DummyVecEnv, VecEnv
 
 from roboyard.config.schema import EnvConfig
-from roboyard.envs.factory import make_env
+from roboyard.envs.factory import find_entry, make_env
 from roboyard.envs.recorded import make_resumable_env
+from roboyard.envs.registration import NATIVE_ENV, register_envs
 from roboyard.envs.vector.lockstep import can_step_together
 from roboyard.envs.vector.lockstep_vec_env import LocalVecEnv, LockstepVecEnv
 from roboyard.envs.vector.shared_memory import (
@@ -68,17 +69,30 @@ def make_vec_env(
     count = resolve_workers(config, num_envs) if workers == "auto" else workers
     env: VecEnv
     if count == 0:
-        env = _in_this_process([*makers])
+        env = _in_this_process(config, [*makers])
     else:
         env = SharedMemoryVecEnv(makers, workers=count, infos=infos)
     env._seeds = [int(seed) for seed in seeds]  # VecEnv.seed() allows only seed, seed + 1, ...
     return env
 
 
-def _in_this_process(makers: list[Callable[[], gymnasium.Env[Any, Any]]]) -> DummyVecEnv:
+def _in_this_process(
+    config: EnvConfig, makers: list[Callable[[], gymnasium.Env[Any, Any]]]
+) -> DummyVecEnv:
     envs = [make() for make in makers]
+    if _steps_as_batch(config):
+        from roboyard.envs.vector.batch_vec_env import BatchVecEnv  # needs MuJoCo
+
+        return BatchVecEnv([partial(_given, env) for env in envs])
     kind = LockstepVecEnv if can_step_together(envs) else LocalVecEnv
     return kind([partial(_given, env) for env in envs])
+
+
+def _steps_as_batch(config: EnvConfig) -> bool:
+    """Return whether environments of ``config`` are of one native task."""
+    register_envs()
+    entry = NATIVE_ENV if config.id == NATIVE_ENV else find_entry(config.id)
+    return entry == NATIVE_ENV
 
 
 def _given(env: gymnasium.Env[Any, Any]) -> gymnasium.Env[Any, Any]:
@@ -94,7 +108,7 @@ def resolve_workers(config: EnvConfig, num_envs: int) -> int:
         ConfigError: The environment cannot be created.
     """
     cores = available_cores()
-    if num_envs == 1 or cores == 1:
+    if num_envs == 1 or cores == 1 or _steps_as_batch(config):
         return 0
     maker: partial[gymnasium.Env] = partial(make_env, config)
     cost = measure_step_cost(maker)

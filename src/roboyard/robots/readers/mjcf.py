@@ -18,6 +18,7 @@ import numpy as np
 from roboyard.errors import RobotDescriptionError
 from roboyard.optional import require
 from roboyard.robots.readers import mujoco_arrays as arrays
+from roboyard.robots.readers.mjcf_repairs import repaired
 from roboyard.robots.readers.xml import XmlNode, read_xml
 from roboyard.sim.mechanics import rotation_from_quaternion
 from roboyard.sim.model import (
@@ -79,15 +80,22 @@ def read_mjcf(file: Path) -> tuple[RobotModel, ...]:
             f"robot description '{file}' is not MJCF: its root element is <{root.tag}>, not "
             "<mujoco>."
         )
-    return robots_of(*_compiled(file), file, root)
+    spec, model, remarks = _compiled(file)
+    return tuple(robot.replace(remarks) for robot in robots_of(spec, model, file, root))
 
 
-def _compiled(file: Path) -> tuple[mujoco.MjSpec, mujoco.MjModel]:
+def _compiled(file: Path) -> tuple[mujoco.MjSpec, mujoco.MjModel, tuple[Remark, ...]]:
     engine = require("mujoco", "mujoco")
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # Of MJCF's own history.
-            return _parsed(engine, file)
+            try:
+                return *_parsed(engine, file), ()
+            except ValueError:
+                mended = repaired(file)
+                if mended is None:
+                    raise
+                return *_parsed(engine, file, mended.text), mended.remarks
     except (ValueError, RuntimeError, engine.FatalError) as error:
         reason = " ".join(str(error).split())
         raise RobotDescriptionError(
@@ -95,8 +103,11 @@ def _compiled(file: Path) -> tuple[mujoco.MjSpec, mujoco.MjModel]:
         ) from error
 
 
-def _parsed(engine: ModuleType, file: Path) -> tuple[mujoco.MjSpec, mujoco.MjModel]:
-    spec = engine.MjSpec.from_file(str(file))
+def _parsed(
+    engine: ModuleType, file: Path, text: str | None = None
+) -> tuple[mujoco.MjSpec, mujoco.MjModel]:
+    spec = engine.MjSpec.from_file(str(file)) if text is None else engine.MjSpec.from_string(text)
+    spec.modelfiledir = str(file.parent)
     spec.compiler.fusestatic = False
     spec.compiler.discardvisual = False
     return spec, spec.compile()

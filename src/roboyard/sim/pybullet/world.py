@@ -314,6 +314,11 @@ class PyBulletWorld(ReadableWorld):
     def load_snapshot(self, data: bytes) -> None:
         """Go to the state of a :meth:`snapshot`."""
         state = unpack("world", data)
+        if not isinstance(state.get("engine"), bytes):
+            raise SimulationError(
+                f"this snapshot is of the engine {state.get('engine')}, not of pybullet; restore "
+                "it with the engine that it was taken with."
+            )
         bodies = {number: names for number, names in state["bodies"]}
         if bodies != self._signatures:
             raise SimulationError(
