@@ -29,8 +29,8 @@ def as_in_first_version(model: RobotModel, *, is_mjcf: bool) -> RobotModel:
             for link in model.links
         )
         remark = Remark("compat", "the file", "springs and references of joints left out, masses "
-                        "from shapes at 1000 kg/m^3; armatures and damping kept, which PyBullet leaves "
-                        "out", "the robot is compat")  # fmt: skip
+                        "from shapes at 1000 kg/m^3; armatures and damping kept, which PyBullet "
+                        "leaves out", "the robot is compat")  # fmt: skip
         return model.replace((remark,), joints=joints, links=links, is_fixed=is_fixed)
     joints = tuple(dataclasses.replace(j, mimic=None, friction=0.0) for j in model.joints)
     links = tuple(_weighed(link, is_root=link.name == model.root) for link in model.links)
