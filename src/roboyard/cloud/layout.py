@@ -30,7 +30,7 @@ def check_name(name: str) -> str:
 
 
 @dataclasses.dataclass(frozen=True)
-class Layout:
+class SubmissionPlaces:
     """Places of one submission in its bucket."""
 
     bucket: str
