@@ -9,6 +9,7 @@ trap 'rm -rf "$work"' EXIT
 "$python" -m venv "$work/venv"
 "$work/venv/bin/python" -m pip install --quiet --disable-pip-version-check uv
 grep '^torch==' constraints.txt >"$work/torch.txt"
+echo 'pyparsing<3.3' >>"$work/torch.txt" # what old releases of matplotlib were written against
 "$work/venv/bin/python" -m pip install --quiet --disable-pip-version-check -r "$work/torch.txt"
 "$work/venv/bin/uv" pip install --python "$work/venv/bin/python" --resolution lowest-direct \
   -c "$work/torch.txt" ".[dev]"
