@@ -44,7 +44,7 @@ def add_up_gradients(peers: Peers, parameters: Sequence[Tensor]) -> None:
     gradients = [each.grad for each in parameters if each.grad is not None]
     flat = torch.cat([gradient.reshape(-1) for gradient in gradients])
     peers.add_up(flat)
-    parts = flat.split([gradient.numel() for gradient in gradients])
+    parts = torch.split(flat, [gradient.numel() for gradient in gradients])
     shaped = [part.view_as(gradient) for part, gradient in zip(parts, gradients, strict=True)]
     torch._foreach_copy_(gradients, shaped)
 

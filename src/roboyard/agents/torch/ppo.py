@@ -155,8 +155,8 @@ class PPO(OwnThreads, OverlappedRollouts, stable_baselines3.PPO):
             if self.target_kl is not None:
                 numbers = mean_over(self.peers, numbers, count)
         if not self._has_moved_far(numbers):
-            share = None if self.peers is None else (self.peers, count)
-            descend(self.policy.optimizer, loss, self.max_grad_norm, share)
+            sharing = None if self.peers is None else (self.peers, count)
+            descend(self.policy.optimizer, loss, self.max_grad_norm, sharing)
         return [numbers]
 
     def _evaluate(

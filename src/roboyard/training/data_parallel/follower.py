@@ -64,7 +64,7 @@ def follow(group: Group) -> int:
         algorithm.set_logger(Logger(None, []))
         callback = _Following(group, config)
         with contextlib.suppress(_EndOfRun):
-            algorithm.learn(config.train.total_steps, callback=callback, log_interval=None)
+            algorithm.learn(config.train.total_steps, callback=callback, log_interval=None)  # type: ignore[arg-type]
             callback.obey()
         return algorithm.num_timesteps
 

@@ -54,8 +54,7 @@ class Group:
 
     def weight(self, count: int) -> float:
         """Return which share of ``count`` rows that block is."""
-        rows = self.rows(count)
-        return (rows.stop - rows.start) / count
+        return (self._start(self.rank + 1, count) - self._start(self.rank, count)) / count
 
     def add_up(self, tensor: Tensor) -> None:
         """Replace a tensor by its sum over all processes, the same bits everywhere."""
