@@ -101,6 +101,7 @@ def train(
         flags = [*["--quiet"] * quiet, *["--profile"] * profile, *["--trust-code"] * trust_code]
         _supervise(config, overrides or [], resume, run_id, flags=flags, limits=limits)
     experiment, run = _experiment(config, overrides or [], resume, run_id, trust_code)
+    from roboyard.training.data_parallel.launch import is_follower
     from roboyard.training.trainer import Trainer
 
     trainer = Trainer(
@@ -109,6 +110,8 @@ def train(
     _print_continued(None if quiet else run, experiment)
     with _warnings_shown():
         result = trainer.train()
+    if is_follower():  # its leader tells what came of the run
+        raise typer.Exit(result.exit_code)
     _print_result(result)
     if profile:
         _print_profile(result.run_dir)

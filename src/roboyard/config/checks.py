@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     from roboyard.config.schema import ExperimentConfig
 
 _HYPERPARAMETERS = "agent.hyperparameters"
+_PARALLEL = "train.data_parallel"
+_SHARED = ("PPO", "A2C", "SAC", "TD3")
+"""Algorithms whose updates several processes can share."""
 
 
 class Conflict(NamedTuple):
@@ -40,7 +43,7 @@ def conflicts(config: ExperimentConfig, family: AlgorithmSpec | None = None) -> 
     """
     family = family or find_spec(config.agent.algorithm)
     settings = settings_record(config.agent, family)
-    found = [*_backend(config.agent), *_evaluation(config)]
+    found = [*_backend(config.agent), *_evaluation(config), *_data_parallel(config, settings)]
     for check in (_minibatches, _replay, _exploration, _hindsight):
         found += check(config, settings)
     if family is not None:
@@ -65,6 +68,33 @@ def _backend(agent: AgentBase) -> Iterator[Conflict]:
         if ":" in value:
             text = f"agent.backend jax cannot compile '{value}'. Use a built-in name, or torch."
             yield Conflict(path, text)
+
+
+def _data_parallel(config: ExperimentConfig, settings: Record | None) -> Iterator[Conflict]:
+    workers, agent = config.train.data_parallel.workers, config.agent
+    if workers == 1:
+        return
+    num_envs, batch_size = config.env.num_envs, getattr(settings, "batch_size", workers)
+    if agent.algorithm not in _SHARED:
+        text = f"{agent.algorithm} trains in one process. Use 1, or one of {', '.join(_SHARED)}."
+        yield Conflict(f"{_PARALLEL}.workers", text)
+    if agent.backend == "jax":
+        text = f"jax trains in one process ({_PARALLEL}.workers is {workers}). Use torch or auto."
+        yield Conflict("agent.backend", text)
+    if num_envs % workers:
+        text = (
+            f"{workers} workers cannot have equal shares of env.num_envs ({num_envs}). Use a "
+            f"divisor of {num_envs}, or another env.num_envs."
+        )
+        yield Conflict(f"{_PARALLEL}.workers", text)
+    if batch_size < workers:
+        text = f"must be at least the {workers} workers that share a minibatch: {batch_size}."
+        yield Conflict(f"{_HYPERPARAMETERS}.batch_size", text)
+    if getattr(agent, "her", None) is not None:
+        yield Conflict("agent.her", f"works in one process only. Use {_PARALLEL}.workers=1.")
+    if config.train.device == "cuda":
+        text = f"with {_PARALLEL}.workers above 1, networks live on the CPU. Use cpu or auto."
+        yield Conflict("train.device", text)
 
 
 def _minibatches(config: ExperimentConfig, settings: Record | None) -> Iterator[Conflict]:

@@ -67,6 +67,15 @@ class EnvConfig(Record):
         return self
 
 
+class DataParallelConfig(Record):
+    """Processes that train one run together."""
+
+    workers: PositiveInt = 1
+    """Processes, each with its share of ``env.num_envs`` and of every minibatch."""
+    timeout_s: PositiveFloat = 1800.0
+    """Longest wait for another process [s], evaluations included; then the run ends."""
+
+
 class TrainConfig(Record):
     """How long and on what to train."""
 
@@ -76,6 +85,8 @@ class TrainConfig(Record):
     """Where the network lives; ``auto`` keeps small networks on the CPU."""
     threads: Literal["auto"] | PositiveInt = "auto"
     """Threads of the learner; ``auto`` takes two where two networks can learn side by side."""
+    data_parallel: DataParallelConfig = DataParallelConfig()
+    """Processes that train this run together; the result is that of one, within rounding."""
     check_nan: bool = True
     """Stop with a message that says where, as soon as a number is not finite."""
 

@@ -38,7 +38,7 @@ CHANGEABLE = (
 """Keys that a continued run may change: none of them alters what is learnt up to a step."""
 _FILES = ("task", "robot")
 """Keys whose value may be the name of a YAML file."""
-ROUNDING = ("train.device", "train.threads")
+ROUNDING = ("train.device", "train.threads", "train.data_parallel")
 """Keys that it may change, too, because another machine may want it, but not bit for bit."""
 
 

@@ -41,6 +41,8 @@ def choose_device(
         ConfigError: An accelerator is asked for and there is none.
     """
     wanted = config.train.device
+    if config.train.data_parallel.workers > 1:
+        return DeviceChoice("cpu", "several processes share the updates there")
     backend = choose_backend(config.agent).backend
     available = has_accelerator(backend)
     if wanted == "cuda" and not available:
@@ -83,6 +85,8 @@ def resolve_backend(
     if config.agent.backend != "auto":
         return config
     chosen = choose_backend(config.agent)
+    if config.train.data_parallel.workers > 1 and chosen.backend == "jax":
+        chosen = BackendChoice("torch", "jax trains in one process, and several are asked for")
     on_torch = config.with_backend("torch")
     if (
         chosen.backend == "jax"
@@ -118,7 +122,8 @@ def choose_threads(
     if device == "cuda" or (_widest(config) <= SMALL_LAYER and not has_images(observation_space)):
         return 1
     workers = 0 if config.env.workers == "auto" else config.env.workers
-    return max(1, min(available_cores() - workers, MOST_THREADS))
+    cores = available_cores() // config.train.data_parallel.workers
+    return max(1, min(cores - workers, MOST_THREADS))
 
 
 def _family(config: ExperimentConfig) -> AlgorithmSpec | None:

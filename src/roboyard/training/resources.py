@@ -18,9 +18,11 @@ from roboyard.agents.backends import set_up_learner
 from roboyard.agents.factory import build_agent
 from roboyard.agents.fit import check_family
 from roboyard.agents.memory import check_memory
-from roboyard.agents.torch.threads import torch_threads
+from roboyard.agents.torch.threads import OwnThreads, torch_threads
 from roboyard.config.agents import CustomAgent
 from roboyard.config.schema import ExperimentConfig
+from roboyard.envs.vector.shared_memory import InfoMode
+from roboyard.errors import ConfigError
 from roboyard.runs.directory import RunDirectory
 from roboyard.runs.ownership import RunOwnership
 from roboyard.runs.provenance import judge_segment
@@ -45,6 +47,7 @@ from roboyard.training.checkpoints.store import (
     Retention,
     load_parts,
 )
+from roboyard.training.data_parallel.group import Group
 from roboyard.training.device import choose_device, choose_threads, resolve_backend
 from roboyard.training.envs.stack import make_training_envs, seed_next_reset
 from roboyard.training.seeding import seed_everything
@@ -111,32 +114,17 @@ class TrainingSession:
         exactness = self.crew.exactness
         exactness.begin()
         load_parts(self.parts, found)
-        exactness.compare(found.manifest)
         environments = self.parts["environments"]
-        if isinstance(environments, EnvironmentsPart) and not environments.exact:
+        assert isinstance(environments, EnvironmentsPart)
+        if self.conductor.peers is not None:
+            self.conductor.peers.tell("restore", found, environments.problem)
+        exactness.compare(found.manifest)
+        if not environments.exact:
             _LOG.warning("at step %d, %s.", found.manifest.step, environments.problem)
-            self._begin_new_episodes(found.manifest.step)
             exactness.past["environment"] = INEXACT.format(self.config.env.id)
-        if found.manifest.final and getattr(self.algorithm, "use_sde", False):
-            # A final checkpoint is older than the noise of the rollout that now follows.
-            actor = getattr(self.algorithm, "actor", None) or self.algorithm.policy
-            actor.reset_noise(self.algorithm.n_envs)  # type: ignore[operator]
+        go_on(self.config, self.algorithm, environments, found)
         self._judge(was_exact=found.manifest.exact)
         _LOG.info("continuing from the checkpoint of step %d.", found.manifest.step)
-
-    def _begin_new_episodes(self, step: int) -> None:
-        # Where episodes cannot go on, at least do not repeat those that the run began with.
-        algorithm, count = self.algorithm, self.config.env.num_envs
-        assert algorithm.env is not None
-        seed_next_reset(algorithm.env, derive_seeds(self.config.seed, f"envs-after-{step}", count))
-        buffer = getattr(algorithm, "replay_buffer", None)
-        if isinstance(buffer, HerReplayBuffer):
-            buffer.truncate_last_trajectory()
-        algorithm._last_obs = algorithm.env.reset()  # type: ignore[assignment]
-        algorithm._last_episode_starts = np.ones(count, dtype=bool)
-        normalizer = algorithm.get_vec_normalize_env()
-        if normalizer is not None:
-            algorithm._last_original_obs = normalizer.get_original_obs()
 
     def _judge(self, *, was_exact: bool) -> None:
         """Say whether the run is still the one that was never interrupted."""
@@ -151,23 +139,62 @@ class TrainingSession:
         self.crew.status.notes = self.notes
 
 
+def go_on(
+    config: ExperimentConfig,
+    algorithm: BaseAlgorithm,
+    environments: EnvironmentsPart,
+    found: FoundCheckpoint,
+) -> None:
+    """Do what is left to do once the parts of a checkpoint are back."""
+    if not environments.exact:
+        _begin_new_episodes(config, algorithm, found.manifest.step)
+    if found.manifest.final and getattr(algorithm, "use_sde", False):
+        # A final checkpoint is older than the noise of the rollout that now follows.
+        actor = getattr(algorithm, "actor", None) or algorithm.policy
+        actor.reset_noise(algorithm.n_envs)  # type: ignore[operator]
+
+
+def _begin_new_episodes(config: ExperimentConfig, algorithm: BaseAlgorithm, step: int) -> None:
+    # Where episodes cannot go on, at least do not repeat those that the run began with.
+    count = config.env.num_envs
+    assert algorithm.env is not None
+    seed_next_reset(algorithm.env, derive_seeds(config.seed, f"envs-after-{step}", count))
+    buffer = getattr(algorithm, "replay_buffer", None)
+    if isinstance(buffer, HerReplayBuffer):
+        buffer.truncate_last_trajectory()
+    algorithm._last_obs = algorithm.env.reset()  # type: ignore[assignment]
+    algorithm._last_episode_starts = np.ones(count, dtype=bool)
+    normalizer = algorithm.get_vec_normalize_env()
+    if normalizer is not None:
+        algorithm._last_original_obs = normalizer.get_original_obs()
+
+
 @contextlib.contextmanager
 def open_session(
     config: ExperimentConfig,
     custody: RunOwnership,
     stop: StopRequest,
     extra: Sequence[BaseCallback] = (),
+    group: Group | None = None,
 ) -> Iterator[TrainingSession]:
     """Build a session and close it again, whatever happens.
+
+    Args:
+        config: What to train.
+        custody: The right to drive the run, and its folder.
+        stop: Where an end of the run is asked for.
+        extra: Callbacks besides those that the config asks for.
+        group: The processes that follow this one, if there are any.
 
     Raises:
         ConfigError: The environment, the agent or a callback is wrong.
     """
     with contextlib.ExitStack() as stack:
-        seed_everything(derive_seeds(config.seed, "training", 1)[0])
-        venv = _open_envs(config, stack, extra)
-        config = resolve_backend(config, venv.observation_space)
-        algorithm = _build_algorithm(config, venv, stack)
+        infos: InfoMode = "all" if _wants_all_infos(config, extra) else "ends"
+        if group is not None:
+            group.tell("train", config, infos)
+            stack.callback(group.dismiss)
+        config, algorithm, venv = open_learner(config, stack, infos, group)
         records = Records.open(config, custody.run)
         stack.callback(records.close)
         algorithm.set_logger(make_logger(records.metric_writers))
@@ -189,35 +216,64 @@ def open_session(
         parts = make_parts(algorithm, venv, crew.conductor)
         parts["exactness"] = crew.exactness
         crew.checkpoint.parts = parts
+        crew.conductor.peers = group
         session = TrainingSession(config, custody, algorithm, crew, parts, checkpoints, stop)
         crew.exactness.on_new = session._tell
         yield session
+
+
+def open_learner(
+    config: ExperimentConfig,
+    stack: contextlib.ExitStack,
+    infos: InfoMode,
+    group: Group | None = None,
+) -> tuple[ExperimentConfig, BaseAlgorithm, VecEnv]:
+    """Build environments and algorithm, which are the same in every process of a group.
+
+    Returns:
+        The config with the backend that is used, the algorithm and its environments.
+
+    Raises:
+        ConfigError: The environment or the agent is wrong.
+    """
+    seed_everything(derive_seeds(config.seed, "training", 1)[0])
+    venv = make_training_envs(config, infos, group)
+    stack.callback(_close_quietly, venv)
+    config = resolve_backend(config, venv.observation_space)
+    algorithm = _build_algorithm(config, venv, stack)
+    if group is not None:
+        if not (isinstance(algorithm, OwnThreads) and algorithm.can_share):
+            raise ConfigError(
+                "train.data_parallel.workers must be 1 here: the networks of "
+                f"{config.agent.algorithm} have modules or an optimiser whose updates cannot be "
+                "shared among processes."
+            )
+        algorithm.peers = group
+    return config, algorithm, venv
 
 
 def make_parts(
     algorithm: BaseAlgorithm, venv: VecEnv, conductor: RunCallbackList
 ) -> dict[str, CheckpointPart]:
     """Return the owners of everything that a run's future depends on, in loading order."""
-    environments = EnvironmentsPart(venv)
+    parts = make_learner_parts(algorithm, venv)
     # Generators last: restoring the others must not leave a trace in them.
+    last = {name: parts.pop(name) for name in ("algorithm's memory", "generators")}
+    return {**parts, "callbacks": CallbacksPart(conductor.callbacks), **last}
+
+
+def make_learner_parts(algorithm: BaseAlgorithm, venv: VecEnv) -> dict[str, CheckpointPart]:
+    """Return those of them that every process of a group has."""
+    environments = EnvironmentsPart(venv)
     return {
         "environments": environments,
         "networks and optimisers": LearnerPart(algorithm),
         "loop": LoopPart(algorithm, environments),
         "normaliser": NormalizerPart(venv, environments),
         "replay buffer": ReplayPart(algorithm),
-        "callbacks": CallbacksPart(conductor.callbacks),
         "algorithm's memory": AlgorithmPart(algorithm),
         "generators": GeneratorsPart(algorithm),
     }
-
-
-def _open_envs(
-    config: ExperimentConfig, stack: contextlib.ExitStack, extra: Sequence[BaseCallback]
-) -> VecEnv:
-    venv = make_training_envs(config, "all" if _wants_all_infos(config, extra) else "ends")
-    stack.callback(_close_quietly, venv)
-    return venv
 
 
 def _wants_all_infos(config: ExperimentConfig, extra: Sequence[BaseCallback]) -> bool:

@@ -26,6 +26,8 @@ from roboyard.storage.seal import sealed
 from roboyard.training.callbacks import ProgressCallback, StopRequest
 from roboyard.training.callbacks.base import Boundary, RunCallback, StopTraining
 from roboyard.training.callbacks.heartbeat import heartbeat_callbacks
+from roboyard.training.data_parallel.follower import follow_as_told
+from roboyard.training.data_parallel.launch import is_follower, leading
 from roboyard.training.finalize import conclude
 from roboyard.training.monitoring import nan_check
 from roboyard.training.monitoring.profile import profiled
@@ -96,6 +98,8 @@ class Trainer:
             StorageError: The disk is full or cannot be written, another process drives the run,
                 or its files could not be sent to its store.
         """
+        if is_follower():
+            return follow_as_told(self._config)
         with self._custody() as custody:
             return self._drive(custody)
 
@@ -112,7 +116,8 @@ class Trainer:
                 *self._shown(),
                 *heartbeat_callbacks(),
             )
-            with open_session(self._config, custody, stop, callbacks) as session:
+            group = stack.enter_context(leading(self._config))
+            with open_session(self._config, custody, stop, callbacks, group) as session:
                 start = self._prepare(session)
                 if start < self._config.train.total_steps and not self._ended:
                     with profiled(session, start) if self._profile else contextlib.nullcontext():

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import cached_property
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from stable_baselines3.common.policies import ContinuousCritic
@@ -15,8 +15,11 @@ from roboyard.agents.torch.cuda_graphs import Graphs
 from roboyard.agents.torch.exploring import LeanExploration
 from roboyard.agents.torch.modules import is_as_in, is_pure, steps_with_adam
 from roboyard.agents.torch.optimizer import CapturableAdams
+from roboyard.agents.torch.peers import Peers, mean_over, taken
 from roboyard.agents.torch.sampling import sample
 from roboyard.agents.torch.threads import OwnThreads
+
+T = TypeVar("T")
 
 
 class ActorAndCritics(OwnThreads, LeanExploration):
@@ -26,6 +29,13 @@ class ActorAndCritics(OwnThreads, LeanExploration):
     critic: Any
     gamma: float
     tau: float
+    _share: tuple[Peers, int] | None = None
+    """Who shares the minibatch that is being learnt from, and how many rows it has."""
+
+    @property
+    def can_share(self) -> bool:
+        """Whether the update is this class's own."""
+        return self._is_covered()
 
     @cached_property
     def _graphs(self) -> Graphs:
@@ -36,7 +46,7 @@ class ActorAndCritics(OwnThreads, LeanExploration):
         return CapturableAdams(self._optimizers())
 
     def _excluded_save_params(self) -> list[str]:
-        return [*super()._excluded_save_params(), "_graphs", "_adams"]
+        return [*super()._excluded_save_params(), "_graphs", "_adams", "_share"]
 
     def _optimizers(self) -> list[torch.optim.Optimizer]:
         """Return all optimisers."""
@@ -63,6 +73,16 @@ class ActorAndCritics(OwnThreads, LeanExploration):
             results.append(step(batch))
             self._n_updates += 1
         return results
+
+    def _own_rows(self, value: T, count: int) -> T:
+        """Return the part of a minibatch of ``count`` rows that this process learns from."""
+        if self.peers is None:
+            return value
+        self._share = (self.peers, count)
+        return taken(value, self.peers.rows(count))
+
+    def _mean_over_peers(self, numbers: Tensor, batch_size: int) -> Tensor:
+        return mean_over(self.peers, numbers, batch_size)
 
     def _target(self, batch: ReplayBufferSamples, values: Tensor) -> Tensor:
         """Return what the critics should say, from the values of what follows."""

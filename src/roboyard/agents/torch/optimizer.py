@@ -8,20 +8,32 @@ from contextlib import contextmanager
 import torch
 from torch import Tensor, nn
 
+from roboyard.agents.torch.peers import Peers, add_up_gradients
+
 Optimizers = Sequence[torch.optim.Optimizer]
 
 
-def descend(optimizer: torch.optim.Optimizer, loss: Tensor, max_norm: float | None = None) -> None:
+def descend(
+    optimizer: torch.optim.Optimizer,
+    loss: Tensor,
+    max_norm: float | None = None,
+    share: tuple[Peers, int] | None = None,
+) -> None:
     """Make one step down a loss.
 
     Args:
         optimizer: Its parameters get gradients; others, of a critic say, get none.
         loss: What to go down.
         max_norm: Largest norm of all gradients together.
+        share: The processes that share the minibatch, and its rows; the loss is then the mean
+            over the rows of this process.
     """
     parameters: list[Tensor] = optimizer.param_groups[0]["params"]
     optimizer.zero_grad()
-    torch.autograd.backward(loss, inputs=parameters)
+    weighted = loss if share is None else loss * share[0].weight(share[1])
+    torch.autograd.backward(weighted, inputs=parameters)
+    if share is not None:
+        add_up_gradients(share[0], parameters)
     if max_norm is not None:
         nn.utils.clip_grad_norm_(parameters, max_norm)
     optimizer.step()

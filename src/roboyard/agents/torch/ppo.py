@@ -18,6 +18,7 @@ from roboyard.agents.torch.cuda_graphs import Graphs
 from roboyard.agents.torch.distributions import action_distribution
 from roboyard.agents.torch.modules import is_as_in, is_pure, steps_with_adam
 from roboyard.agents.torch.optimizer import CapturableAdams, descend
+from roboyard.agents.torch.peers import mean_over, taken
 from roboyard.agents.torch.rollouts import OverlappedRollouts
 from roboyard.agents.torch.threads import OwnThreads, torch_threads
 
@@ -62,6 +63,11 @@ class ClipRanges(NamedTuple):
 class PPO(OwnThreads, OverlappedRollouts, stable_baselines3.PPO):
     """SB3's PPO with the same bits in less time; on an accelerator a minibatch is one graph."""
 
+    @property
+    def can_share(self) -> bool:
+        """Whether the update is this class's own."""
+        return _is_covered(self.policy)
+
     def train(self) -> None:
         """Learn from the rollout; see SB3's PPO."""
         if not _is_covered(self.policy):
@@ -75,7 +81,8 @@ class PPO(OwnThreads, OverlappedRollouts, stable_baselines3.PPO):
             # Whether to stop depends on a value, which no graph can ask for.
             key = (self.ent_coef, self.vf_coef, self.max_grad_norm, self.normalize_advantage)
             self._graphs.keep_if((key, places))
-            self._key = None if places is None or self.target_kl is not None else key
+            is_plain = self.target_kl is None and self.peers is None
+            self._key = key if places is not None and is_plain else None
             epochs = self._epochs()
         self._n_updates += len(epochs)
         self._log(epochs)
@@ -108,7 +115,10 @@ class PPO(OwnThreads, OverlappedRollouts, stable_baselines3.PPO):
                 stops = self._has_moved_far(rows[-1])
                 if stops:
                     break
-            epochs.append(torch.stack(rows))
+            table = torch.stack(rows)
+            if self.target_kl is None:  # else they have been read at each minibatch
+                table = mean_over(self.peers, table, self.batch_size)
+            epochs.append(table)
             if stops:
                 break
         return epochs
@@ -116,12 +126,17 @@ class PPO(OwnThreads, OverlappedRollouts, stable_baselines3.PPO):
     def _learn(self, batch: Rollout, *ranges: Tensor) -> list[Tensor]:
         """Make the step of a minibatch; return its statistics, see ``NAMES``."""
         lowest, highest, clip, value_clip = ranges
+        count = len(batch.advantages)
+        advantages = batch.advantages
+        if self.normalize_advantage and count > 1:
+            advantages = (advantages - advantages.mean()) / (advantages.std() + 1e-8)
+            batch = batch._replace(advantages=advantages)
+        if self.peers is not None:
+            batch = taken(batch, self.peers.rows(count))
+            advantages = batch.advantages
         is_discrete = isinstance(self.action_space, spaces.Discrete)
         actions = batch.actions.long().flatten() if is_discrete else batch.actions
         values, log_probs, entropy = self._evaluate(batch.observations, actions)
-        advantages = batch.advantages
-        if self.normalize_advantage and len(advantages) > 1:
-            advantages = (advantages - advantages.mean()) / (advantages.std() + 1e-8)
         log_ratio = log_probs - batch.log_probs
         ratio = log_ratio.exp()
         clipped = advantages * torch.clamp(ratio, lowest, highest)
@@ -137,8 +152,11 @@ class PPO(OwnThreads, OverlappedRollouts, stable_baselines3.PPO):
             share = ((ratio - 1).abs() > clip).float().mean()
             parts = (policy_loss, entropy_loss, divergence, share, value_loss, loss)
             numbers = torch.stack(parts)
+            if self.target_kl is not None:
+                numbers = mean_over(self.peers, numbers, count)
         if not self._has_moved_far(numbers):
-            descend(self.policy.optimizer, loss, self.max_grad_norm)
+            sharing = None if self.peers is None else (self.peers, count)
+            descend(self.policy.optimizer, loss, self.max_grad_norm, sharing)
         return [numbers]
 
     def _evaluate(

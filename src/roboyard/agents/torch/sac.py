@@ -45,7 +45,8 @@ class SAC(ActorAndCritics, TargetInterval, stable_baselines3.SAC):
                 self._graphs.keep_if((constants, places))
                 numbers = self._gradient_steps(gradient_steps, batch_size, self._step)
         self.logger.record("train/n_updates", self._n_updates, exclude="tensorboard")
-        means = torch.stack([row[0] for row in numbers]).double().mean(dim=0).tolist()
+        table = self._mean_over_peers(torch.stack([row[0] for row in numbers]), batch_size)
+        means = table.double().mean(dim=0).tolist()
         names = _NAMES if self.ent_coef_optimizer is not None else _NAMES[:-1]
         for name, mean in zip(names, means, strict=False):
             self.logger.record(f"train/{name}", mean)
@@ -68,7 +69,10 @@ class SAC(ActorAndCritics, TargetInterval, stable_baselines3.SAC):
                 follow(self.critic.parameters(), self.critic_target.parameters(), self.tau)
             return numbers
 
-        return self._graphs.run_on_batch(due, learn, batch, self._draw(batch.actions))
+        count, noise = len(batch.actions), self._draw(batch.actions)
+        if not isinstance(self.actor.action_dist, StateDependentNoiseDistribution):
+            noise = self._own_rows(noise, count)
+        return self._graphs.run_on_batch(due, learn, self._own_rows(batch, count), noise)
 
     def _learn(self, batch: ReplayBufferSamples, noise: Tensor, next_noise: Tensor) -> list[Tensor]:
         seen, following = batch.observations, batch.next_observations
@@ -79,9 +83,9 @@ class SAC(ActorAndCritics, TargetInterval, stable_baselines3.SAC):
             values = lowest(self.critic_target(following, next_actions))
             target = self._target(batch, values - weight * next_log_prob)
         critic_loss = 0.5 * self._critic_loss(batch, target)
-        descend(self.critic.optimizer, critic_loss)
+        descend(self.critic.optimizer, critic_loss, share=self._share)
         loss = (weight * log_prob - lowest(self.critic(seen, actions))).mean()
-        descend(self.actor.optimizer, loss)
+        descend(self.actor.optimizer, loss, share=self._share)
         numbers = (weight, critic_loss, loss, weight_loss)
         return [torch.cat([number.detach().reshape(1) for number in numbers])]
 
@@ -96,7 +100,7 @@ class SAC(ActorAndCritics, TargetInterval, stable_baselines3.SAC):
             return self.ent_coef_tensor, torch.zeros_like(self.ent_coef_tensor)
         weight = torch.exp(logarithm.detach())
         loss = -(logarithm * (log_prob + self.target_entropy)).mean()  # type: ignore[operator]
-        descend(self.ent_coef_optimizer, loss)
+        descend(self.ent_coef_optimizer, loss, share=self._share)
         return weight, loss
 
     def _act(self, observations: PyTorchObs, noise: Tensor) -> tuple[Tensor, Tensor]:

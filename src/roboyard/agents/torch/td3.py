@@ -32,7 +32,8 @@ class TD3(ActorAndCritics, stable_baselines3.TD3):
         actors = [actor for _, *acted in losses for actor in acted]
         for name, found in (("actor_loss", actors), ("critic_loss", [loss[0] for loss in losses])):
             if found:
-                self.logger.record(f"train/{name}", torch.stack(found).double().mean().item())
+                losses_of_all = self._mean_over_peers(torch.stack(found), batch_size)
+                self.logger.record(f"train/{name}", losses_of_all.double().mean().item())
 
     def _step(self, batch: ReplayBufferSamples) -> list[Tensor]:
         """Make one gradient step; return the losses of critics and, if it learns, actor."""
@@ -40,7 +41,9 @@ class TD3(ActorAndCritics, stable_baselines3.TD3):
         noise = torch.empty_like(batch.actions).normal_(0, self.target_policy_noise)
         noise = noise.clamp(-self.target_noise_clip, self.target_noise_clip)
         learn = self._learn_all if acts else self._learn_critics
-        return self._graphs.run_on_batch(acts, learn, batch, [noise])
+        count = len(batch.actions)
+        noise = self._own_rows(noise, count)
+        return self._graphs.run_on_batch(acts, learn, self._own_rows(batch, count), [noise])
 
     def _learn_critics(self, batch: ReplayBufferSamples, noise: Tensor) -> list[Tensor]:
         with torch.no_grad():
@@ -48,14 +51,14 @@ class TD3(ActorAndCritics, stable_baselines3.TD3):
             actions = (self.actor_target(following) + noise).clamp(-1, 1)
             target = self._target(batch, lowest(self.critic_target(following, actions)))
         loss = self._critic_loss(batch, target)
-        descend(self.critic.optimizer, loss)
+        descend(self.critic.optimizer, loss, share=self._share)
         return [loss.detach()]
 
     def _learn_all(self, batch: ReplayBufferSamples, noise: Tensor) -> list[Tensor]:
         losses = self._learn_critics(batch, noise)
         actions = self.actor(batch.observations)
         loss = -self.critic.q1_forward(batch.observations, actions).mean()
-        descend(self.actor.optimizer, loss)
+        descend(self.actor.optimizer, loss, share=self._share)
         follow(self.critic.parameters(), self.critic_target.parameters(), self.tau)
         follow(self.actor.parameters(), self.actor_target.parameters(), self.tau)
         return [*losses, loss.detach()]

@@ -11,6 +11,7 @@ import torch
 from stable_baselines3.common.base_class import BaseAlgorithm
 
 from roboyard.agents.spaces import has_images
+from roboyard.agents.torch.peers import Peers
 
 
 @contextmanager
@@ -45,6 +46,13 @@ class OwnThreads(BaseAlgorithm):
 
     threads: int | None = None
     """Threads of an update's operations; None leaves them as they are."""
+    peers: Peers | None = None
+    """The processes that learn together with this one; None if it learns alone."""
+
+    @property
+    def can_share(self) -> bool:
+        """Whether updates can be shared among processes, with these networks."""
+        return False
 
     def _excluded_save_params(self) -> list[str]:
-        return [*super()._excluded_save_params(), "threads"]
+        return [*super()._excluded_save_params(), "threads", "peers"]

@@ -9,6 +9,7 @@ from sb3_contrib import ARS
 from stable_baselines3.common.callbacks import BaseCallback
 
 from roboyard.training.callbacks.base import Boundary, RunCallback, StopRequest, StopTraining
+from roboyard.training.data_parallel.group import Group
 
 _LONG_ROLLOUT = 10_000
 """Steps that a rollout of whole episodes may still take after a request to stop."""
@@ -32,6 +33,8 @@ class RunCallbackList(BaseCallback):
         self.callbacks = list(callbacks)
         self.restore: Callable[[], None] | None = None
         """Puts a checkpoint back at the first boundary."""
+        self.peers: Group | None = None
+        """The processes that follow this one from boundary to boundary, if there are any."""
         self._stop = stop
         self._stepped = [callback for callback in self.callbacks if _wants_steps(callback)]
         self._rollouts_are_boundaries = True
@@ -43,6 +46,8 @@ class RunCallbackList(BaseCallback):
         Raises:
             StopTraining: A callback asked for the end of the run.
         """
+        if self.peers is not None:
+            self.peers.at_boundary = True
         restore, self.restore = self.restore, None
         if restore is not None:
             restore()
@@ -53,6 +58,8 @@ class RunCallbackList(BaseCallback):
                 act(moment)
         if self._stop and not final:
             raise StopTraining
+        if self.peers is not None and not final:
+            self.peers.let_go()
 
     def close(self) -> None:
         """Let every callback release what it opened."""

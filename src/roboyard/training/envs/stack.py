@@ -14,6 +14,8 @@ from roboyard.config.schema import ExperimentConfig
 from roboyard.envs.vector.factory import make_vec_env
 from roboyard.envs.vector.shared_memory import InfoMode
 from roboyard.seeds import derive_seeds
+from roboyard.training.data_parallel.group import Group
+from roboyard.training.data_parallel.shared_vec_env import SharedVecEnv
 from roboyard.training.envs.checked import CheckedVecEnv
 from roboyard.training.envs.normalized import NormalizedVecEnv
 
@@ -22,7 +24,9 @@ _LOG = logging.getLogger(__name__)
 W = TypeVar("W", bound=VecEnvWrapper)
 
 
-def make_training_envs(config: ExperimentConfig, infos: InfoMode = "all") -> VecEnv:
+def make_training_envs(
+    config: ExperimentConfig, infos: InfoMode = "all", group: Group | None = None
+) -> VecEnv:
     """Build the environments that a run trains in.
 
     The order is environments, check for NaN, monitor, channels of images first, normaliser: the
@@ -33,20 +37,27 @@ def make_training_envs(config: ExperimentConfig, infos: InfoMode = "all") -> Vec
         config: The run's config.
         infos: Which infos worker processes hand over; those of episode ends are all that
             algorithms and Roboyard's own callbacks read.
+        group: The processes that train the run together, if there are several.
 
     Raises:
         ConfigError: The environment does not exist or cannot be built as asked.
     """
     env = config.env
     seeds = derive_seeds(config.seed, "envs", env.num_envs)
+    own = slice(0, env.num_envs) if group is None else group.rows(env.num_envs)
+    # The processes are workers themselves.
+    workers = 0 if group is not None and env.workers == "auto" else env.workers
     venv = make_vec_env(
         env,
-        num_envs=env.num_envs,
-        seeds=seeds,
-        workers=env.workers,
+        num_envs=own.stop - own.start,
+        seeds=seeds[own],
+        workers=workers,
         infos=infos,
         resumable=True,
     )
+    if group is not None:
+        venv = SharedVecEnv(venv, group, infos)
+        venv._seeds = [int(seed) for seed in seeds]
     venv = VecMonitor(CheckedVecEnv(venv) if config.train.check_nan else venv)
     normalize = env.normalize
     if not (normalize.observations or normalize.rewards):
