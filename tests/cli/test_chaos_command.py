@@ -61,6 +61,7 @@ def test_a_full_disk_a_notice_and_a_bucket_that_stumbles_change_nothing(tmp_path
     assert set(lines) > IDENTICAL
 
 
+@pytest.mark.slow
 def test_a_freeze_beyond_the_lease_changes_nothing(tmp_path: Path) -> None:
     lines = run_chaos(
         tmp_path, "--faults", "freeze", "--kills", "every:0.3s", "--max-kills", "1", "--seed", "1"
