@@ -11,6 +11,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import numpy as np
+import pytest
 from server_process import ServerProcess
 
 from roboyard.serving.http.tensors import load, save
@@ -115,6 +116,7 @@ def test_a_message_of_endless_fragments_ends_its_session_only(server: ServerProc
         assert session.closing_code() == 1009
 
 
+@pytest.mark.slow
 def test_hostile_clients_get_no_5xx_and_cut_nobody_off() -> None:
     done = subprocess.run(
         [sys.executable, "hostile_clients.py", "--seconds", "2", "--silent", "300"],
