@@ -89,6 +89,7 @@ bench: $(STAMP)
 
 chaos: $(STAMP)
 	$(BIN)/python benchmarks/chaos.py
+	$(BIN)/python benchmarks/chaos.py --only "SimpleRobot|panda" --faults kill,freeze,corrupt --deaths 6
 	$(BIN)/python benchmarks/chaos.py --only "^(PPO|SAC) on Simple" --each-write 1
 
 clean:

@@ -2,11 +2,13 @@
 
     python benchmarks/chaos.py                       # everything, 10 deaths each
     python benchmarks/chaos.py --only "SAC|HER" --deaths 3 --faults kill,disk,notice,s3
+    python benchmarks/chaos.py --only SimpleRobot --faults kill,freeze,corrupt
     python benchmarks/chaos.py --only "^(PPO|SAC) on Simple" --each-write 1
 
 Each case is trained twice: in peace, and with its process group killed at seeded random moments,
-some of them inside a checkpoint write. Both have to end with the same weights, metrics and
-evaluations, bit for bit. Prints a Markdown table; ends with exit code 1 if anything differs.
+some of them inside a checkpoint write, or struck by whatever else ``--faults`` names. Both have to
+end with the same weights, metrics and evaluations, bit for bit. Prints a Markdown table; ends with
+exit code 1 if anything differs.
 """
 
 from __future__ import annotations

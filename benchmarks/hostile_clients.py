@@ -373,6 +373,7 @@ def main() -> None:
     """Start a server and measure it."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seconds", type=float, default=120.0)
+    parser.add_argument("--silent", type=int, default=1000, help="connections that say nothing")
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         bundle = make_bundle(Path(folder))
@@ -384,7 +385,7 @@ def main() -> None:
         ) as server:
             assert server.stdout is not None
             port = int(server.stdout.readline().rsplit(":", 1)[1])
-            is_good = run(port, server.pid, arguments.seconds)
+            is_good = run(port, server.pid, arguments.seconds, arguments.silent)
             server.send_signal(signal.SIGTERM)
     sys.exit(not is_good)
 

@@ -61,6 +61,25 @@ def test_a_full_disk_a_notice_and_a_bucket_that_stumbles_change_nothing(tmp_path
     assert set(lines) > IDENTICAL
 
 
+@pytest.mark.slow
+def test_a_freeze_beyond_the_lease_changes_nothing(tmp_path: Path) -> None:
+    lines = run_chaos(
+        tmp_path, "--faults", "freeze", "--kills", "every:0.3s", "--max-kills", "1", "--seed", "1"
+    )
+    assert "faults 1 freeze beyond the lease" in lines
+    assert set(lines) > IDENTICAL
+
+
+@pytest.mark.slow
+def test_damage_to_the_machines_copy_changes_nothing(tmp_path: Path) -> None:
+    pytest.importorskip("moto")
+    lines = run_chaos(
+        tmp_path, "--faults", "corrupt", "--kills", "every:0.3s", "--max-kills", "3", "--seed", "2"
+    )
+    assert any(line.startswith("faults ") and "damaged copy" in line for line in lines)
+    assert set(lines) > IDENTICAL
+
+
 def test_the_same_seed_brings_the_same_blows() -> None:
     schedule = FaultSchedule.parse("poisson:5s", seed=4)
     draws = [[schedule.draw(random.Random(4)) for _ in range(2)] for _ in range(2)]
@@ -83,7 +102,7 @@ def test_a_schedule_that_is_not_understood_is_refused(text: str) -> None:
     ("faults", "message"),
     [
         ("kil", r"there is no fault 'kil'\. Allowed: kill, term, .* Did you mean 'kill'\?"),
-        ("s3", r"never ends a process\. Add one of: kill, term, notice, disk\."),
+        ("s3", r"never ends a process\. Add one of: kill, term, notice, disk, freeze, corrupt\."),
         ("", r"never ends a process"),
     ],
 )

@@ -87,6 +87,30 @@ def test_show_is_highlighted_on_a_terminal_only(monkeypatch: pytest.MonkeyPatch)
     assert "\x1b[" not in run("config", "show", CARTPOLE)
 
 
+def test_show_prints_no_secret_and_no_character_that_acts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DOOR_TOKEN", "s3cr3t-t0k3n")
+    file = tmp_path / "a.yaml"
+    file.write_text(
+        "name: a\nenv: {id: roboyard/SimpleRobot-v0, kwargs: {token: '${env:DOOR_TOKEN}', "
+        'note: "\u202e\u2066"}}\nagent: {algorithm: PPO}\ntrain: {total_steps: 1}\n'
+    )
+    for options in ((), ("--json",)):
+        text = run("config", "show", *options, file)
+        assert "${env:DOOR_TOKEN}" in text and "s3cr3t" not in text
+        copy = tmp_path / "copy.yaml"
+        copy.write_text(text)
+        assert load(copy) == load(file)
+        for colour in ("0", "1"):
+            with monkeypatch.context() as terminal:
+                terminal.setenv("FORCE_COLOR", "1")
+                terminal.setenv("NO_COLOR", "1" if colour == "0" else "")
+                shown = run("config", "show", *options, file)
+            assert not {"\u202e", "\u2066"} & set(shown)
+            assert "s3cr3t" not in shown
+
+
 def test_schema_prints_json() -> None:
     schema = json.loads(run("config", "schema"))
     assert schema["properties"]["extends"]["anyOf"]

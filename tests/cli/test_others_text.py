@@ -13,10 +13,12 @@ from rich.console import Console
 
 from roboyard.cli.output import cell
 from roboyard.config.load import load
-from roboyard.errors import ConfigError, RoboyardError
+from roboyard.errors import ConfigError, RoboyardError, StorageError
+from roboyard.evaluation.report import write_report
 from roboyard.runs.directory import RunDirectory
 from roboyard.storage.atomic import cannot
 from roboyard.text import printable
+from roboyard.training.checkpoints.store import CheckpointStore, CheckpointSubject
 from roboyard.training.trainer import Trainer
 
 CLI = Path(__file__).parents[2] / "src" / "roboyard" / "cli"
@@ -96,6 +98,45 @@ def test_pipes_and_devices_are_refused_at_once(tmp_path):
             load(path)
 
 
-def test_a_failing_disk_is_not_called_full():
-    assert "space" not in str(cannot("write", Path("a"), OSError(errno.EIO, "Input/output error")))
-    assert "Free some space" in str(cannot("write", Path("a"), OSError(errno.ENOSPC, "full")))
+@pytest.mark.parametrize(
+    ("number", "advice"),
+    [
+        (errno.ENOSPC, "Free some space"),
+        (errno.EDQUOT, "larger quota"),
+        (errno.EIO, "The disk or its connection fails"),
+        (errno.EROFS, "mounted read-only"),
+        (errno.EACCES, "that you may write to"),
+        (errno.EPERM, "that you may write to"),
+        (errno.ESTALE, "mounted anew"),
+        (errno.EFBIG, "ulimit -f"),
+        (errno.ENAMETOOLONG, "shorter path"),
+    ],
+)
+def test_each_failure_of_a_disk_has_its_own_advice(
+    number: int, advice: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    failure = OSError(number, os.strerror(number))
+    assert advice in str(cannot("write", Path("a"), failure))
+    store = CheckpointStore(tmp_path, CheckpointSubject("PPO", "a"))
+
+    def fail(folder: Path) -> None:
+        raise failure
+
+    with pytest.raises(StorageError) as caught:
+        store.write(1, fail)
+    assert advice in str(caught.value)
+    is_about_space = number in (errno.ENOSPC, errno.EDQUOT)
+    assert ("space" in str(caught.value)) == is_about_space
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_report_shows_text_of_others_within_its_place(tmp_path: Path) -> None:
+    run = RunDirectory(tmp_path)
+    run.config_file.write_text(
+        json.dumps({"name": EVIL + r"$\frac$" + "\n# b", "agent": {"algorithm": "a|b"}})
+    )
+    run.status_file.write_text(json.dumps({"state": EVIL, "reason": "x\n| y | z |"}))
+    page = write_report(run).page.read_text()
+    assert is_harmless(page)
+    assert "\n# b" not in page and "\n| y" not in page
+    assert r"a\|b" in page

@@ -99,6 +99,13 @@ def test_a_damaged_checkpoint_is_reported_by_verify_and_skipped_by_pull(uri: str
     assert "checkpoint at step 1,000" in said
 
 
+def test_remains_of_an_upload_are_noted_and_are_no_damage(uri: str) -> None:
+    open_store(uri).put("ant/r1/checkpoints/000000003000/part", b"da")
+    said = run("verify", f"{uri}/ant/r1")
+    assert "note: checkpoints/000000003000 was never finished" in said
+    assert "problems: 0; intact checkpoints: 2, the newest at step 2,000" in said
+
+
 def test_prune_asks_before_it_removes(uri: str) -> None:
     assert "add --yes to remove it" in run("prune", uri)
     assert json.loads(run("list", uri, "--json"))[0]["checkpoints"] == [2000, 1000]

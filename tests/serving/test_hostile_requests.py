@@ -134,6 +134,24 @@ def test_pages_of_other_origins_cannot_act(server: ServerProcess, headers: str) 
     assert status_of(server, f"{request}{UPGRADE}\r\n".encode()) == 403
 
 
+@pytest.mark.parametrize(
+    ("more", "expected"),
+    [
+        ("", 200),  # Programs that name no type send JSON.
+        ("origin: http://other.example\r\n", 403),
+        ("origin: null\r\n", 403),
+        ("sec-fetch-site: cross-site\r\n", 403),
+    ],
+)
+def test_json_without_a_content_type_acts_unless_a_page_of_another_origin_sends_it(
+    server: ServerProcess, more: str, expected: int
+) -> None:
+    assert (
+        status_of(server, post(b'{"observation": [0, 0]}', f"host: localhost\r\n{more}"))
+        == expected
+    )
+
+
 def test_a_page_of_the_same_origin_can(server: ServerProcess) -> None:
     headers = "host: localhost:2\r\norigin: http://localhost:2\r\n"
     assert status_of(server, post(b'{"observation": [0, 0]}', headers)) == 200

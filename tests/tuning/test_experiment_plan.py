@@ -97,3 +97,16 @@ def test_a_record_that_is_torn_is_said_to_be(study: Study) -> None:
     path.write_text(json.dumps(record)[:100])
     with pytest.raises(Exception, match="cannot be read"):
         ledger_of("runs/study")
+
+
+def test_a_record_keeps_references_to_secrets(
+    study: Study, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DOOR_TOKEN", "s3cr3t-t0k3n")
+    ledger = ledger_of(
+        study("seeds: [0]\nvariants: {default: {env.kwargs.token: '${env:DOOR_TOKEN}'}}")
+    )
+    assert ledger.runs[0].config.env.kwargs["token"] == "s3cr3t-t0k3n"
+    text = Path("runs/study", LEDGER).read_text()
+    assert "s3cr3t" not in text and "${env:DOOR_TOKEN}" in text
+    assert ledger_of("runs/study").runs[0].config == ledger.runs[0].config

@@ -69,6 +69,9 @@ SUBCOMMANDS = {
         "Run, watch and compare experiments: several seeds and variants of one config.",
     ),
     "tune": Subcommand("tune", _MANY, "Search for the best values of some of a config's keys."),
+    "cloud": Subcommand(
+        "cloud", _MANY, "Rehearse a fleet of spot machines; run on one of its instances."
+    ),
     "image": Subcommand("image", _MANY, "Build, push and run container images."),
     "runs": Subcommand(
         "runs",

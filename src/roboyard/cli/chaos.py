@@ -25,6 +25,8 @@ _NAMES = {
     "notice": "spot notice",
     "disk": "full disk",
     "s3": "S3 fault",
+    "freeze": "freeze beyond the lease",
+    "corrupt": "damaged copy",
 }
 
 
@@ -41,8 +43,9 @@ def chaos(
     faults: Annotated[
         str,
         typer.Option(
-            help="What happens: any of kill, term, notice, disk, s3, with commas between. "
-            "With s3 the run lives in a bucket, and every death takes the machine's copy."
+            help="What happens: any of kill, term, notice, disk, s3, freeze, corrupt, with commas "
+            "between. With s3 and corrupt the run lives in a bucket; with s3, every death takes "
+            "the machine's copy."
         ),
     ] = "kill,term",
     max_kills: Annotated[int, typer.Option(min=0, help="Then the run is left in peace.")] = 10,
@@ -58,7 +61,7 @@ def chaos(
     For example:
 
         roboyard chaos configs/cartpole.yaml --kills poisson:5s --set train.total_steps=20000
-        roboyard chaos configs/cartpole.yaml --faults kill,term,notice,disk,s3
+        roboyard chaos configs/cartpole.yaml --faults kill,term,notice,disk,s3,freeze,corrupt
     """
     from roboyard.testing.chaos import FaultSchedule, Machine, run_chaos, train_command
 

@@ -11,6 +11,7 @@ import typer
 
 from roboyard.cli.output import echo
 from roboyard.errors import ConfigError, RoboyardError
+from roboyard.text import shown
 
 app = typer.Typer(
     help="Check, show and complete configs.", no_args_is_help=True, add_completion=False
@@ -78,7 +79,8 @@ def show(
 ) -> None:
     """Print a config in full: files it extends, variables, overrides and defaults filled in.
 
-    The output is itself a config that gives the same run.
+    The output is itself a config that gives the same run. What came from an environment variable
+    is shown as the reference to it, such as ${env:TOKEN}.
 
     For example:
 
@@ -86,11 +88,11 @@ def show(
 
         roboyard config show configs/cartpole.yaml --set seed=3 > resolved.yaml
     """
-    from roboyard.config.load import load, to_dict, to_yaml
+    from roboyard.config.load import as_written, load, to_yaml
 
     config = load(file, overrides or [])
     if as_json:
-        _print(json.dumps(to_dict(config), indent=2) + "\n", "json")
+        _print(json.dumps(as_written(config), indent=2) + "\n", "json")
     else:
         _print(to_yaml(config), "yaml")
 
@@ -113,10 +115,12 @@ def schema() -> None:
 
 
 def _print(text: str, language: str) -> None:
-    """Print text, highlighted only on a terminal; elsewhere byte for byte."""
+    """Print text: elsewhere byte for byte, on a terminal so that no character acts."""
     from rich.console import Console
 
     console = Console()
+    if console.is_terminal:
+        text = shown(text)
     if not console.is_terminal or console.no_color:
         sys.stdout.write(text)
         return

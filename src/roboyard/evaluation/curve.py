@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from roboyard.evaluation.run_data import RunData
 from roboyard.storage import atomic
+from roboyard.text import line, shown
 
 WIDTH, HEIGHT, DPI = 1200, 700, 100  # pixels, pixels, pixels per inch
 TRAINING, EVALUATION, BEST, INK, FAINT = "#8a6d3b", "#0b62b5", "#d1410c", "#20262c", "#6b747d"
@@ -126,11 +127,11 @@ def _draw_threshold(axes: Axes, data: RunData) -> None:
 
 
 def _label(figure: Figure, axes: Axes, data: RunData) -> None:
-    name = str(data.setting("name") or data.path.name)
+    name = _plain(data.setting("name") or data.path.name)
     algorithm = data.setting("agent", "algorithm") or "unknown algorithm"
     environment = data.setting("env", "id") or "unknown environment"
     seed = data.setting("seed")
-    subtitle = f"{algorithm} on {environment}, seed {0 if seed is None else seed}"
+    subtitle = _plain(f"{algorithm} on {environment}, seed {0 if seed is None else seed}")
     figure.text(0.075, 0.945, name, fontsize=19, fontweight="bold", color=INK, va="center")
     figure.text(0.075, 0.896, subtitle, fontsize=12.5, color=FAINT, va="center")
     axes.set_xlabel("control steps, all environments together", fontsize=12.5, color=INK)
@@ -167,3 +168,8 @@ def _label(figure: Figure, axes: Axes, data: RunData) -> None:
 def _rank(entry: tuple[object, str]) -> int:
     order = ("evaluation", "95 %", "best", "training", "early")
     return next(place for place, start in enumerate(order) if entry[1].startswith(start))
+
+
+def _plain(text: object) -> str:
+    """Return text that Matplotlib draws as it is: no control characters, no mathematics."""
+    return line(shown(str(text))).replace("$", r"\$")

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from roboyard.evaluation.breakdown import breakdown_rows, breakdown_summary
 from roboyard.evaluation.run_data import EvaluationPoint, RunData
+from roboyard.text import line, shown
 
 MAX_ROWS = 25
 """Longest table of evaluations; longer ones are thinned out."""
@@ -21,7 +22,7 @@ def report_page(data: RunData, videos: Sequence[str] = ()) -> str:
         videos: Paths relative to the run directory.
     """
     sections = [
-        f"# {data.setting('name') or data.path.name}",
+        f"# {line(str(data.setting('name') or data.path.name))}",
         _facts(data),
         "![Return against control steps](curve.png)",
         _evaluations(data),
@@ -29,7 +30,7 @@ def report_page(data: RunData, videos: Sequence[str] = ()) -> str:
         _time_use(data),
         _repeat(data),
     ]
-    return "\n\n".join(section for section in sections if section) + "\n"
+    return shown("\n\n".join(section for section in sections if section) + "\n")
 
 
 def duration(seconds: float) -> str:
@@ -177,7 +178,12 @@ def _segment(number: int, part: Mapping[str, object]) -> str:
 
 def _table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     lines = [heads, ["---"] * len(heads), *rows]
-    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
+    return "\n".join("| " + " | ".join(map(_cell, cells)) + " |" for cells in lines)
+
+
+def _cell(text: str) -> str:
+    """Return a text that stays within its cell."""
+    return line(text).replace("|", r"\|")
 
 
 def _short(value: float) -> str:

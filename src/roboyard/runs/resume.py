@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from roboyard.config.files import EXTENDS, SUFFIXES, read_text
-from roboyard.config.load import load, to_dict
+from roboyard.config.load import as_written, load, to_dict
 from roboyard.config.schema import ExperimentConfig
 from roboyard.config.tree import Node
 from roboyard.config.trust import findings, refuse
@@ -179,8 +179,9 @@ def check_continues(run: RunDirectory, config: ExperimentConfig) -> ExperimentCo
 def changes_of(started_with: ExperimentConfig, config: ExperimentConfig) -> list[str]:
     """Return what a continuation changes of a run, one text for each key."""
     old, new = (dict(_flat(to_dict(each))) for each in (started_with, config))
+    before, after = (dict(_flat(as_written(each))) for each in (started_with, config))  # to show
     texts = [
-        f"{key}: {old.get(key)} -> {new.get(key)}"
+        f"{key}: {before.get(key)} -> {after.get(key)}"
         for key in sorted(old.keys() | new.keys())
         if old.get(key) != new.get(key)
     ]

@@ -24,9 +24,11 @@ _HINTS = {
     errno.EDQUOT: " Free some space there, or ask for a larger quota.",
     errno.EACCES: " Choose a folder that you may write to.",
     errno.EPERM: " Choose a folder that you may write to.",
+    errno.EROFS: " It is mounted read-only: mount it for writing, or choose another folder.",
     errno.EIO: " The disk or its connection fails: look into the system's log, and use another.",
-    errno.EROFS: " Choose a folder that you may write to.",
-    errno.EIO: " The disk may be failing: use another one, and check this one.",
+    errno.ESTALE: " The network's folder was mounted anew: start again, or choose another one.",
+    errno.EFBIG: " Files may not be that large: raise the limit (ulimit -f).",
+    errno.ENAMETOOLONG: " Choose a shorter path.",
 }
 
 

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from pydantic import JsonValue
 
-from roboyard.config.load import to_dict
+from roboyard.config.load import as_written
 from roboyard.errors import ConfigError, StorageError
 from roboyard.runs.index import RunSummary, find_runs
 from roboyard.storage import open_store
@@ -109,7 +109,7 @@ def _merged(old: ExperimentRecord, new: ExperimentRecord) -> ExperimentRecord:
 
 def _content(run: PlannedRun) -> JsonValue:
     """Return its config but for where it lies: a store may be moved, or mounted elsewhere."""
-    return {**to_dict(run.config), "store": ""}
+    return {**as_written(run.config), "store": ""}
 
 
 def _first_difference(old: JsonValue, new: JsonValue, path: str = "") -> str:

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from pydantic import JsonValue
 
-from roboyard.config.load import load, to_dict
+from roboyard.config.load import as_written, load
 from roboyard.config.schema import ExperimentConfig
 from roboyard.errors import ConfigError
 from roboyard.tuning.experiment_definition import ExperimentDefinition, Overrides
@@ -121,7 +121,7 @@ def _config(
 
 def to_record(run: PlannedRun) -> dict[str, JsonValue]:
     """Return a run as JSON values."""
-    return {"variant": run.variant, "seed": run.seed, "config": to_dict(run.config)}
+    return {"variant": run.variant, "seed": run.seed, "config": as_written(run.config)}
 
 
 def from_record(run_id: str, record: dict[str, JsonValue]) -> PlannedRun:

@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from pydantic import JsonValue
 
-from roboyard.config.load import load, to_dict, to_yaml
+from roboyard.config.load import as_written, load, to_yaml
 from roboyard.config.schema import ExperimentConfig
 from roboyard.errors import ConfigError, StorageError
 from roboyard.runs.index import find_runs
@@ -184,7 +184,7 @@ def conclude(plan: SearchPlan, study: Study) -> SearchResult:
         return SearchResult(plan.uri, {}, (), "", states)
     values = _values_in_force(store, plan, study, best[0].number)
     name = f"{plan.definition.name}-best"[:100]
-    config = load(to_dict(plan.base), [*to_overrides(values), f"name={name}"])
+    config = load(as_written(plan.base), [*to_overrides(values), f"name={name}"])
     store.put(BEST_FILE, to_yaml(config).encode())
     write_search_report(store, plan.definition, study)
     where = join_key(plan.uri, BEST_FILE)
@@ -215,7 +215,7 @@ def _fit(
     metrics = tuple(objective.metric for objective in definition.objectives)
     task = TrialTask(
         plan.uri,
-        to_dict(plan.base),
+        as_written(plan.base),
         tuple(definition.seeds),
         metrics,
         definition.retries,
@@ -224,7 +224,7 @@ def _fit(
         is_population,
     )
     member = partial(member_of, store) if is_population else (lambda number: None)
-    searcher = StudySearcher(study, to_dict(plan.base), metrics, definition.trials, member)
+    searcher = StudySearcher(study, as_written(plan.base), metrics, definition.trials, member)
     os.environ["RAY_AIR_NEW_OUTPUT"] = "0"  # what Ray prints with it, it prints at verbose=0, too
     _seed_perturbations(definition.seed, study)
     needs = definition.resources
@@ -312,7 +312,7 @@ def _settings(definition: SearchDefinition) -> list[str]:
 
 
 def _check_space(plan: SearchPlan) -> None:
-    base = to_dict(plan.base)
+    base = as_written(plan.base)
     ordered(plan.definition.space)
     for values in (*corners(plan.definition.space), *plan.definition.start):
         key = list(values)[-1] if values else ""
@@ -363,7 +363,7 @@ def _dumped(plan: SearchPlan) -> bytes:
     value = {
         "version": _VERSION,
         "definition": plan.definition.model_dump(mode="json"),
-        "base": to_dict(plan.base),
+        "base": as_written(plan.base),
     }
     return json.dumps(value, indent=1).encode()
 

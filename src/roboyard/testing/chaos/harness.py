@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import random
+import signal
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
@@ -16,6 +18,7 @@ from roboyard.runs.supervisor import Child
 from roboyard.storage import open_store
 from roboyard.storage.base import NotFoundError
 from roboyard.testing.chaos.compare import Outcome
+from roboyard.testing.chaos.frozen import Frozen
 from roboyard.testing.chaos.machine import Machine
 from roboyard.testing.chaos.schedule import Blow, FaultKind, FaultSchedule
 
@@ -29,6 +32,8 @@ _CODES: dict[FaultKind, set[int]] = {
     "notice": {EXIT_CONTINUE, -15, -9},
     "disk": {1, -9},
     "s3": {1},
+    "freeze": {-signal.SIGSTOP},
+    "corrupt": {-9},
 }
 """Exit codes that a fault may lead to, besides 0."""
 
@@ -37,7 +42,7 @@ class Life(NamedTuple):
     """One process of a run."""
 
     code: int
-    """Exit code, negative for a signal."""
+    """Exit code, negative for a signal; that of SIGSTOP for one that is frozen."""
     step: int
     """The last step that it made; -1 if there was none."""
     seconds: float
@@ -48,6 +53,8 @@ class Life(NamedTuple):
     """What happened to it."""
     inside_write: bool = False
     """Whether it was killed inside a checkpoint write."""
+    frozen: Frozen | None = None
+    """The process, if it is frozen."""
 
 
 class ChaosReport(NamedTuple):
@@ -161,14 +168,18 @@ def _killed_lives(
     generator = random.Random(schedule.seed)
     lives: list[Life] = []
     repeated = 0
-    uri, folder = machine.uri(name, "killed"), machine.work_folder(name, "killed")
+    uri, frozen = machine.uri(name, "killed"), None
     while not lives or lives[-1].code != 0:
         blows = _blows(schedule, generator) if len(lives) < schedule.most else iter(())
         arguments = command(machine.store, "killed", _summary(uri) is not None)
-        life = _live(arguments, blows, machine, folder)
+        folder = machine.work_folder(name, "killed")
+        life = _live(arguments, blows, machine, folder, frozen)
         lives.append(life)
-        _expect(life)
-        machine.replace()
+        _expect(life, is_locked_out=frozen is not None and life.step < 0)
+        machine.replace(folder)
+        frozen = life.frozen
+        if frozen is not None:
+            frozen.await_free(uri)
         if life.code != 0:
             summary = _summary(uri)
             kept = max(summary.checkpoints, default=0) if summary is not None else 0
@@ -199,30 +210,46 @@ def _summary(uri: str) -> RunSummary | None:
         return None
 
 
-def _live(command: Sequence[str], blows: Iterator[Blow], machine: Machine, run: Path) -> Life:
-    """Run a process until it ends or its time has come."""
+def _live(
+    command: Sequence[str],
+    blows: Iterator[Blow],
+    machine: Machine,
+    run: Path,
+    frozen: Frozen | None = None,
+) -> Life:
+    """Run a process until it ends, freezes or its time has come.
+
+    A process that was frozen before wakes as soon as this one has taken its run over.
+    """
     started = time.monotonic()
     written, struck, deadline = 0, [], float("inf")
-    blow, since = next(blows, None), float("inf")
-    with Child(command, silent=True) as child:
-        while child.process.poll() is None:
+    blow, since, sleeps = next(blows, None), float("inf"), False
+    with contextlib.ExitStack() as stack:
+        child = stack.enter_context(Child(command, silent=True))
+        while child.process.poll() is None and not sleeps:
             now = time.monotonic()
             if since == float("inf") and child.step >= 0:
                 since = now
+                if frozen is not None:
+                    frozen.wake()
             waits = blow is not None and now - since > blow.after_s
             if blow is not None and waits and _is_the_moment(blow, run, now - since):
                 struck.append(blow.fault)
                 deadline = now + machine.strike(blow.fault, child, run)
-                fatal = blow.is_fatal
+                fatal, sleeps = blow.is_fatal, blow.fault == "freeze"
                 blow, since = (None if fatal else next(blows, None)), now
                 deadline = deadline if fatal else float("inf")
             if now > deadline:
                 child.kill()
             written = _bytes_written(child.process.pid) or written
             time.sleep(_POLL_WRITE_S if waits else _POLL_S)
-        code, step = child.process.returncode, child.step
+        code, step = child.process.poll(), child.step
+        kept = Frozen(child, stack.pop_all()) if code is None else None
+    if frozen is not None:
+        frozen.end(may_have_finished=step < 0)
+    code = -signal.SIGSTOP if code is None else code
     inside = code == -9 and any(run.glob("checkpoints/.*.tmp"))
-    return Life(code, step, time.monotonic() - started, written, tuple(struck), inside)
+    return Life(code, step, time.monotonic() - started, written, tuple(struck), inside, kept)
 
 
 def _is_the_moment(blow: Blow, run: Path, waited_s: float) -> bool:
@@ -231,8 +258,9 @@ def _is_the_moment(blow: Blow, run: Path, waited_s: float) -> bool:
     return any(run.glob("checkpoints/.*.tmp"))
 
 
-def _expect(life: Life) -> None:
-    allowed = {0}.union(*(_CODES[fault] for fault in life.faults))
+def _expect(life: Life, *, is_locked_out: bool = False) -> None:
+    """Refuse an end that nothing explains; a frozen process may hold a lock that others need."""
+    allowed = {0}.union(*(_CODES[fault] for fault in life.faults), {1} if is_locked_out else ())
     if life.code not in allowed:
         raise TrainingError(
             f"a process ended by itself with exit code {life.code} at step {life.step}; "

@@ -15,6 +15,8 @@ from typing import Self
 from roboyard.runs.ownership import CACHE_VARIABLE, work_folder
 from roboyard.runs.supervisor import Child
 from roboyard.storage.base import join_key
+from roboyard.storage.leases.lease import TTL_VARIABLE
+from roboyard.testing.chaos.damage import damage_some
 from roboyard.testing.chaos.schedule import FaultKind
 from roboyard.testing.faulty_s3 import Fault, FaultyS3
 from roboyard.testing.metadata_service import MetadataService
@@ -22,6 +24,7 @@ from roboyard.testing.metadata_service import MetadataService
 NOTICE_S = 5.0
 """Time from a notice to the end of the machine [s]; EC2 gives 120."""
 _PATIENCE_S = 60.0
+_LEASE_S = 3.0
 _BUCKET = "chaos"
 _S3_FAULTS = (
     Fault(method="PUT", status=503, code="SlowDown"),
@@ -50,7 +53,12 @@ class Machine:
         self.folder = folder
         self._generator = random.Random(seed)
         self._metadata = MetadataService() if "notice" in faults else None
-        self._s3 = FaultyS3(_BUCKET) if "s3" in faults else None
+        # Only what is also elsewhere can be lost with a machine, or damaged on it.
+        self._s3 = FaultyS3(_BUCKET) if {"s3", "corrupt"} & set(faults) else None
+        self._is_replaced = "s3" in faults
+        self._has_short_lease = "freeze" in faults
+        self._struck: FaultKind | None = None
+        self._caches = 0
         self._stack = contextlib.ExitStack()
 
     @property
@@ -84,8 +92,12 @@ class Machine:
         Returns:
             The time after which whoever is still alive is killed [s].
         """
-        if fault == "kill":
+        self._struck = fault
+        if fault in ("kill", "corrupt"):
             child.kill()
+        elif fault == "freeze":
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(child.process.pid, signal.SIGSTOP)
         elif fault == "term":
             child.signal(signal.SIGTERM)
         elif fault == "notice":
@@ -100,13 +112,27 @@ class Machine:
             self._s3.fail(self._generator.choice(_S3_FAULTS), times)
         return _PATIENCE_S
 
-    def replace(self) -> None:
-        """Put another machine in its place: healthy, and without a copy of a bucket's runs."""
+    def replace(self, run: Path) -> None:
+        """Put another machine in its place, which is healthy.
+
+        Where the store may stumble, it has no copy of a bucket's runs. After damage to the copy it
+        is the same machine; after a freeze, the frozen one lives on beside it.
+
+        Args:
+            run: The folder in which the run was worked on.
+        """
         if self._metadata is not None:
             self._metadata.calm()
         if self._s3 is not None:
             self._s3.heal()
-            shutil.rmtree(self.folder / "cache", ignore_errors=True)
+            if self._struck == "corrupt":
+                damage_some(run, self._generator)
+            elif self._struck == "freeze":
+                self._caches += 1
+                os.environ[CACHE_VARIABLE] = str(self._cache)
+            elif self._is_replaced:
+                shutil.rmtree(self._cache, ignore_errors=True)
+        self._struck = None
 
     def __enter__(self) -> Self:
         variables: dict[str, str] = {}
@@ -114,7 +140,9 @@ class Machine:
             variables |= self._stack.enter_context(self._metadata).environment
         if self._s3 is not None:
             variables |= self._stack.enter_context(self._s3).environment
-            variables[CACHE_VARIABLE] = str(self.folder / "cache")
+            variables[CACHE_VARIABLE] = str(self._cache)
+        if self._has_short_lease:
+            variables[TTL_VARIABLE] = str(_LEASE_S)
         before = {name: os.environ.get(name) for name in variables}
         self._stack.callback(_set_variables, before)
         os.environ.update(variables)
@@ -122,6 +150,10 @@ class Machine:
 
     def __exit__(self, *error: object) -> None:
         self._stack.close()
+
+    @property
+    def _cache(self) -> Path:
+        return self.folder / f"cache-{self._caches}"
 
     def _fill_disk(self, child: Child, run: Path) -> None:
         """Let no file of the process grow beyond a part of what a checkpoint needs."""

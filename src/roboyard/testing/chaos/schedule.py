@@ -10,9 +10,10 @@ from typing import Literal, NamedTuple, get_args
 from roboyard.errors import ConfigError
 from roboyard.registry import suggest
 
-FaultKind = Literal["kill", "term", "notice", "disk", "s3"]
+FaultKind = Literal["kill", "term", "notice", "disk", "s3", "freeze", "corrupt"]
 """SIGKILL to the process group, SIGTERM, a notice of the metadata service and the end of the
-machine some seconds later, a disk that is full from now on, a store that stumbles."""
+machine some seconds later, a disk that is full from now on, a store that stumbles, SIGSTOP for
+longer than the lease, SIGKILL and damage to the machine's own copy of a bucket's run."""
 
 FAULTS: tuple[FaultKind, ...] = get_args(FaultKind)
 _PATTERN = re.compile(r"^(poisson|every):(\d+(?:\.\d+)?)(s|m)?$")
@@ -56,7 +57,7 @@ class FaultSchedule:
     def parse(
         cls, text: str, *, faults: str = "kill,term", most: int = 10, seed: int = 0
     ) -> FaultSchedule:
-        """Parse ``poisson:5s``, ``every:30s`` or ``poisson:2m``, and ``kill,term,notice,disk,s3``.
+        """Parse ``poisson:5s``, ``every:30s`` or ``poisson:2m``, and ``kill,term,freeze``.
 
         Raises:
             ConfigError: One is something else; the message says what is allowed.

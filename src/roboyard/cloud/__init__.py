@@ -1,0 +1,1 @@
+"""AWS: from an empty account to finished runs on spot machines."""

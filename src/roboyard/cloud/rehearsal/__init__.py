@@ -1,0 +1,1 @@
+"""A fleet on this machine: the whole flow with an emulated AWS, for nothing."""
