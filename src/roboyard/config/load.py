@@ -13,11 +13,11 @@ from roboyard.config.overrides import overridden
 from roboyard.config.references import as_written, keep_references
 from roboyard.config.schema import ExperimentConfig
 from roboyard.config.task_files import with_task
-from roboyard.config.tree import from_python
+from roboyard.config.tree import Node, from_python
 from roboyard.config.validation import checked
-from roboyard.config.yaml_text import dump
+from roboyard.config.yaml_text import dump, parse
 
-__all__ = ["as_written", "json_schema", "load", "to_dict", "to_yaml"]
+__all__ = ["as_written", "json_schema", "load", "load_written", "to_dict", "to_yaml"]
 
 
 def load(
@@ -37,6 +37,19 @@ def load(
         root = extended(from_python(source), Path())
     else:
         root = read_file(Path(source))
+    return _completed(root, overrides)
+
+
+def load_written(value: Mapping[str, JsonValue], overrides: Sequence[str] = ()) -> ExperimentConfig:
+    """Return the config that :func:`as_written` made the mapping of, with references filled in.
+
+    Raises:
+        ConfigError: Something is wrong, such as a variable that is not set here.
+    """
+    return _completed(parse(dump(dict(value), is_escaped=True), ""), overrides)
+
+
+def _completed(root: Node, overrides: Sequence[str]) -> ExperimentConfig:
     # Twice: overrides reach into a task's file, and may name another.
     root = with_task(overridden(with_task(root), overrides))
     config = checked(ExperimentConfig, root)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 from typing import Annotated, Self
 
@@ -17,6 +18,7 @@ from pydantic import (
 
 from roboyard.config.base import Name, Record
 from roboyard.config.files import read_text
+from roboyard.config.interpolation import escape
 from roboyard.config.tree import Node
 from roboyard.config.validation import checked
 from roboyard.config.yaml_text import parse
@@ -116,4 +118,25 @@ def load_definition(path: str | Path) -> ExperimentDefinition:
     Raises:
         ConfigError: Something is wrong; one line for each problem, with file, line and key.
     """
-    return checked(ExperimentDefinition, read_mapping(Path(path), "name, base and seeds"))
+    root = read_mapping(Path(path), "name, base and seeds")
+    assert isinstance(root.value, dict)
+    for key in root.value.keys() & _OVERRIDES:
+        root.value[key] = _with_references(root.value[key])
+    return checked(ExperimentDefinition, root)
+
+
+_OVERRIDES = {"variants", "grid", "zip"}
+
+
+def _with_references(node: Node) -> Node:
+    """Return overrides as they were written: each run's config fills in and keeps references."""
+    value = node.value
+    if node.reference is not None:
+        value = node.reference
+    elif isinstance(value, dict):
+        value = {key: _with_references(child) for key, child in value.items()}
+    elif isinstance(value, list):
+        value = [_with_references(child) for child in value]
+    elif isinstance(value, str):
+        value = escape(value)
+    return dataclasses.replace(node, value=value, reference=None)

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from pydantic import JsonValue
 
-from roboyard.config.load import as_written, load
+from roboyard.config.load import as_written, load, load_written
 from roboyard.config.schema import ExperimentConfig
 from roboyard.errors import ConfigError
 from roboyard.tuning.experiment_definition import ExperimentDefinition, Overrides
@@ -132,4 +132,6 @@ def from_record(run_id: str, record: dict[str, JsonValue]) -> PlannedRun:
     """
     config = record["config"]
     assert isinstance(config, dict)
-    return PlannedRun(run_id, str(record["variant"]), int(str(record["seed"])), load(config))
+    return PlannedRun(
+        run_id, str(record["variant"]), int(str(record["seed"])), load_written(config)
+    )

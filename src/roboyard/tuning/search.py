@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from pydantic import JsonValue
 
-from roboyard.config.load import as_written, load, to_yaml
+from roboyard.config.load import as_written, load, load_written, to_yaml
 from roboyard.config.schema import ExperimentConfig
 from roboyard.errors import ConfigError, StorageError
 from roboyard.runs.index import find_runs
@@ -184,7 +184,7 @@ def conclude(plan: SearchPlan, study: Study) -> SearchResult:
         return SearchResult(plan.uri, {}, (), "", states)
     values = _values_in_force(store, plan, study, best[0].number)
     name = f"{plan.definition.name}-best"[:100]
-    config = load(as_written(plan.base), [*to_overrides(values), f"name={name}"])
+    config = load_written(as_written(plan.base), [*to_overrides(values), f"name={name}"])
     store.put(BEST_FILE, to_yaml(config).encode())
     write_search_report(store, plan.definition, study)
     where = join_key(plan.uri, BEST_FILE)
@@ -319,7 +319,7 @@ def _check_space(plan: SearchPlan) -> None:
         if key in ("name", "seed", "store"):
             raise ConfigError(f"space: '{key}' is the search's own; it cannot be searched.")
         try:
-            load(base, to_overrides(values))
+            load_written(base, to_overrides(values))
         except ConfigError as error:
             if "unknown key" in str(error) or len(str(error).splitlines()) > 1:
                 raise ConfigError(f"space: {error}") from error
@@ -374,6 +374,6 @@ def _parsed(data: bytes, uri: str) -> SearchPlan:
         if value["version"] != _VERSION:
             raise ValueError(f"its version is {value['version']}, this Roboyard reads {_VERSION}")
         definition = SearchDefinition.model_validate_json(json.dumps(value["definition"]))
-        return SearchPlan(uri, definition, load(value["base"]))
+        return SearchPlan(uri, definition, load_written(value["base"]))
     except (ValueError, KeyError, TypeError) as error:
         raise StorageError(f"'{uri}/{SEARCH_FILE}' cannot be read: {error}.") from error

@@ -15,7 +15,7 @@ from typing import Any
 from pydantic import JsonValue
 from ray.tune.search import Searcher
 
-from roboyard.config.load import load
+from roboyard.config.load import load_written
 from roboyard.errors import ConfigError
 from roboyard.tuning.population import Member
 from roboyard.tuning.space import to_overrides
@@ -71,7 +71,7 @@ class StudySearcher(Searcher):
             trial = self._study.ask()
             values = self._study.values(trial)
             try:
-                load(self._base, to_overrides(values))
+                load_written(self._base, to_overrides(values))
             except ConfigError as error:
                 problem = str(error)
                 self._study.tell(trial.number, None, ended=False, note=f"not possible: {problem}")

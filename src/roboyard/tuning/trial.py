@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 from pydantic import JsonValue
 from ray import tune
 
-from roboyard.config.load import load, to_yaml
+from roboyard.config.load import load_written, to_yaml
 from roboyard.errors import TrainingError
 from roboyard.evaluation.statistics import interquartile_mean
 from roboyard.storage import open_store
@@ -190,7 +190,7 @@ class SearchTrial(tune.Trainable):
         store, _, name = self._task.uri.rpartition("/")
         values = self._values if self._member is None else self._member.values
         settings = [f"seed={seed}", f"store={json.dumps(store)}", f"name={name}"]
-        config = load(self._task.base, [*to_overrides(values), *settings])
+        config = load_written(self._task.base, [*to_overrides(values), *settings])
         uri = join_key(self._task.uri, run_id)
         return RunOrder(run_id, uri, to_yaml(config), self._task.cpus, self._task.folder)
 
