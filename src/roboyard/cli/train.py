@@ -219,6 +219,12 @@ def _print_result(result: TrainResult, profile: bool) -> None:
 
     if is_follower():
         return  # its leader tells what came of the run
+    _print_end(result)
+    if profile:
+        _print_profile(result.run_dir)
+
+
+def _print_end(result: TrainResult) -> None:
     console = Console()
     if result.state == "interrupted":
         console.print(cell(f"Interrupted at step {result.steps:,}: {result.reason}."))
@@ -235,8 +241,6 @@ def _print_result(result: TrainResult, profile: bool) -> None:
             soft_wrap=True,
         )
     console.print(_places(result.run_dir))
-    if profile:
-        _print_profile(result.run_dir)
 
 
 def _print_profile(run: Path) -> None:
