@@ -101,7 +101,6 @@ def train(
         flags = [*["--quiet"] * quiet, *["--profile"] * profile, *["--trust-code"] * trust_code]
         _supervise(config, overrides or [], resume, run_id, flags=flags, limits=limits)
     experiment, run = _experiment(config, overrides or [], resume, run_id, trust_code)
-    from roboyard.training.data_parallel.launch import is_follower
     from roboyard.training.trainer import Trainer
 
     trainer = Trainer(
@@ -110,8 +109,6 @@ def train(
     _print_continued(None if quiet else run, experiment)
     with _warnings_shown():
         result = trainer.train()
-    if is_follower():  # its leader tells what came of the run
-        raise typer.Exit(result.exit_code)
     _print_result(result)
     if profile:
         _print_profile(result.run_dir)
@@ -220,6 +217,10 @@ def _print_continued(run: str | None, experiment: ExperimentConfig) -> None:
 
 
 def _print_result(result: TrainResult) -> None:
+    from roboyard.training.data_parallel.launch import is_follower
+
+    if is_follower():
+        return  # its leader tells what came of the run
     console = Console()
     if result.state == "interrupted":
         console.print(cell(f"Interrupted at step {result.steps:,}: {result.reason}."))
