@@ -142,6 +142,7 @@ MOVED = {
     "storage.s3_client": "storage.s3.client",
     "storage.s3_errors": "storage.s3.errors",
     "storage.s3_multipart": "storage.s3.multipart",
+    "testing.metadata_service": "cloud.rehearsal.metadata_service",
     "training.bundles": "training.policy_bundles",
     "training.callbacks.conductor": "training.callbacks.callback_list",
     "training.callbacks.delivery": "training.callbacks.upload",

@@ -8,22 +8,22 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 
 from roboyard.cloud.agent.metadata import instance_id
-from roboyard.cloud.rehearsal.metadata_service import RehearsedMetadata
+from roboyard.cloud.rehearsal.metadata_service import MetadataService
 from roboyard.errors import CloudError
 from roboyard.runs.preemption import ENDPOINT_VARIABLE, MetadataSource
 
 
 def test_an_instance_reads_its_id_with_a_token(monkeypatch: pytest.MonkeyPatch) -> None:
-    with RehearsedMetadata("i-1") as service:
+    with MetadataService("i-1") as service:
         monkeypatch.setenv(ENDPOINT_VARIABLE, service.url)
         assert instance_id() == "i-1"
 
 
 def test_a_notice_that_is_announced_is_what_a_trainer_sees() -> None:
-    with RehearsedMetadata("i-1") as service:
+    with MetadataService("i-1") as service:
         source = MetadataSource(service.url)
         assert source.look() is None
-        service.announce(90.0)
+        service.interrupt(90.0)
         notice = source.look()
         assert notice is not None
         assert 80.0 < notice.seconds_left <= 91.0

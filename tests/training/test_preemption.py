@@ -12,6 +12,7 @@ import pytest
 from stable_baselines3.common.callbacks import BaseCallback
 from training_runs import fingerprint, tiny_config, train
 
+from roboyard.cloud.rehearsal.metadata_service import MetadataService
 from roboyard.config.load import load
 from roboyard.config.schema import PreemptionConfig
 from roboyard.errors import ConfigError
@@ -24,7 +25,6 @@ from roboyard.runs.preemption import (
     PreemptionWatcher,
     make_sources,
 )
-from roboyard.testing.metadata_service import MetadataService
 
 POLL = "poll_seconds: 0.01"
 

@@ -30,9 +30,6 @@ class CapacityProvider(Protocol):
     def fleets(self, submission: str) -> list[Fleet]:
         """Return a submission's requests, ended ones included as far as AWS tells them."""
 
-    def scale(self, request_id: str, target: int) -> None:
-        """Change how many machines are wanted, without ending any."""
-
     def cancel(self, request_id: str) -> None:
         """End a request and its machines; one that has ended is left alone."""
 
@@ -60,22 +57,6 @@ class SpotFleetCapacity:
                         state = told["SpotFleetRequestState"]
                         found.append(Fleet(told["SpotFleetRequestId"], state, target))
         return found
-
-    def scale(self, request_id: str, target: int) -> None:
-        """Change how many machines are wanted; which of them end is then the caller's choice.
-
-        Lowering the target without ``noTermination`` lets AWS choose, and ending a machine first
-        lets it start another.
-
-        Raises:
-            CloudError: AWS refused.
-        """
-        with asking(f"scaling fleet {request_id}"):
-            self._ec2.modify_spot_fleet_request(
-                SpotFleetRequestId=request_id,
-                TargetCapacity=target,
-                ExcessCapacityTerminationPolicy="noTermination",
-            )
 
     def cancel(self, request_id: str) -> None:
         """End a request and its machines.

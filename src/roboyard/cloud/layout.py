@@ -1,4 +1,4 @@
-"""Names that a submission has in the bucket, in tags and in stacks; both sides read them here."""
+"""Names that a submission has in the bucket and in tags; both sides read them here."""
 
 from __future__ import annotations
 
@@ -8,18 +8,15 @@ import re
 from roboyard.errors import ConfigError
 
 SUBMISSION_TAG = "roboyard:submission"
-ROLE_TAG = "roboyard:role"
-BASE_TAG = "roboyard:base"
-"""On everything that a base stack made; its value is the stack's name."""
 
 _NAME = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,46}[a-z0-9])?")
 
 
 def check_name(name: str) -> str:
-    """Return a submission's name, which is part of stack names, keys and tags.
+    """Return a submission's name, which is part of keys, tags and other names.
 
     Raises:
-        ConfigError: CloudFormation or S3 would refuse it.
+        ConfigError: AWS would refuse it.
     """
     if not _NAME.fullmatch(name):
         raise ConfigError(
@@ -55,30 +52,15 @@ class SubmissionPlaces:
         """Key of a run's result, which is created once and never changed."""
         return f"results/{self.name}/{run_id}.json"
 
-    @property
-    def head_key(self) -> str:
-        """Key of the record that says where the present head is."""
-        return f"status/{self.name}/head.json"
-
     def node_key(self, instance_id: str) -> str:
         """Key of an instance's heartbeat."""
         return f"status/{self.name}/nodes/{instance_id}.json"
-
-    @property
-    def wish_key(self) -> str:
-        """Key of what the person wants: ``run`` or ``stop`` (checkpoint, then end)."""
-        return f"status/{self.name}/wish.json"
 
     def log_prefix(self, instance_id: str) -> str:
         """Prefix of an instance's logs."""
         return f"logs/{self.name}/{instance_id}/"
 
     @property
-    def token_parameter(self) -> str:
-        """Name of the SSM SecureString with Ray's token."""
-        return f"/roboyard/{self.name}/ray-token"
-
-    @property
-    def stack(self) -> str:
-        """Name of the run stack."""
+    def template(self) -> str:
+        """Name of the launch template of its instances."""
         return f"roboyard-{self.name}"

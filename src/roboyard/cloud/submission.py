@@ -30,10 +30,7 @@ class Submission:
     run_id: str = ""
     """``train``: the run's id."""
     max_hours: float | None = None
-    """Hours after which everything stops at a checkpoint; None is no limit."""
-    budget: float | None = None
-    """Dollars after which everything stops at a checkpoint; None is no limit."""
-    checkpoint_interval_s: float = 300.0
+    """Hours after which an instance ends, whatever it does; None is a week."""
 
     def to_json(self) -> str:
         """Return the record as JSON."""

@@ -122,34 +122,48 @@ class MetadataSource:
             return Notice("the instance is at elevated risk of interruption", only_a_risk=True)
         return None
 
-    def _get(self, path: str) -> dict[str, object] | None:
+    def read(self, path: str) -> bytes | None:
+        """Return what the service says of this instance; None where it has nothing to say.
+
+        Args:
+            path: Below ``/latest/meta-data/``.
+
+        Raises:
+            OSError: It does not answer, or refuses.
+        """
         for attempt in (1, 2):
             if time.monotonic() >= self._token_until:
                 self._renew_token()
             header = {"X-aws-ec2-metadata-token": self._token}
             try:
-                text = self._ask("GET", f"/latest/meta-data/{path}", header)
-                value = json_text.loads(text)
-                return value if isinstance(value, dict) else None
+                return self._ask("GET", f"/latest/meta-data/{path}", header)
             except urllib.error.HTTPError as error:
                 if error.code == 404:
                     return None
                 if error.code != 401 or attempt == 2:
                     raise
                 self._token_until = 0.0  # the token has run out on the other side
-            except ValueError:
-                return {}  # a notice that cannot be read is a notice
         return None
+
+    def _get(self, path: str) -> dict[str, object] | None:
+        content = self.read(path)
+        if content is None:
+            return None
+        try:
+            value = json_text.loads(content.decode())
+        except ValueError:
+            return {}  # a notice that cannot be read is a notice
+        return value if isinstance(value, dict) else None
 
     def _renew_token(self) -> None:
         header = {"X-aws-ec2-metadata-token-ttl-seconds": str(_TOKEN_LIFE_S)}
-        self._token = self._ask("PUT", "/latest/api/token", header)
+        self._token = self._ask("PUT", "/latest/api/token", header).decode()
         self._token_until = time.monotonic() + _TOKEN_LIFE_S / 2
 
-    def _ask(self, method: str, path: str, headers: dict[str, str]) -> str:
+    def _ask(self, method: str, path: str, headers: dict[str, str]) -> bytes:
         request = urllib.request.Request(self._endpoint + path, method=method, headers=headers)
         with self._opener.open(request, timeout=_TIMEOUT_S) as answer:
-            return str(answer.read().decode())
+            return bytes(answer.read())
 
 
 class PreemptionWatcher:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from roboyard.cloud.capacity import SpotFleetCapacity
-from roboyard.cloud.layout import SUBMISSION_TAG
+from roboyard.cloud.layout import SUBMISSION_TAG, SubmissionPlaces
 from roboyard.cloud.rehearsal.instance import RehearsedInstance
 from roboyard.cloud.session import AwsSession
 
@@ -20,19 +20,23 @@ class RehearsedFleet:
     """
 
     def __init__(
-        self, session: AwsSession, submission: str, folder: Path, environment: Mapping[str, str]
+        self,
+        session: AwsSession,
+        layout: SubmissionPlaces,
+        folder: Path,
+        environment: Mapping[str, str],
     ) -> None:
         """Take a fleet over that has been requested.
 
         Args:
             session: Of the emulated AWS.
-            submission: Whose fleet.
+            layout: Names of whose fleet it is.
             folder: Where the instances' disks are.
             environment: What the instances need to reach the emulated AWS.
         """
         self._ec2 = session.client("ec2")
         self._capacity = SpotFleetCapacity(session)
-        self._submission = submission
+        self._layout = layout
         self._folder, self._environment = folder, environment
         self.running: dict[str, RehearsedInstance] = {}
         self.launched: list[str] = []
@@ -43,14 +47,14 @@ class RehearsedFleet:
     @property
     def is_cancelled(self) -> bool:
         """Whether no request is alive."""
-        return not any(fleet.is_alive for fleet in self._capacity.fleets(self._submission))
+        return not any(fleet.is_alive for fleet in self._capacity.fleets(self._layout.name))
 
     def reconcile(self) -> None:
         """End what has ended, and start what is missing."""
         for instance_id, instance in list(self.running.items()):
             if not instance.is_running:
                 self.end(instance_id)
-        alive = [it for it in self._capacity.fleets(self._submission) if it.is_alive]
+        alive = [it for it in self._capacity.fleets(self._layout.name) if it.is_alive]
         if not alive:
             for instance_id in list(self.running):
                 self.running[instance_id].wait(5.0)  # as an instance that is being shut down
@@ -81,14 +85,14 @@ class RehearsedFleet:
 
     def instances(self) -> list[str]:
         """Return the ids of a submission's instances that are not ended, as AWS tells them."""
-        mine = {"Name": f"tag:{SUBMISSION_TAG}", "Values": [self._submission]}
+        mine = {"Name": f"tag:{SUBMISSION_TAG}", "Values": [self._layout.name]}
         alive = {"Name": "instance-state-name", "Values": ["pending", "running"]}
         told = self._ec2.describe_instances(Filters=[mine, alive])
         found = [it for reserved in told["Reservations"] for it in reserved["Instances"]]
         return [it["InstanceId"] for it in found]
 
     def _launch(self) -> str:
-        template = {"LaunchTemplateName": template_name(self._submission)}
+        template = {"LaunchTemplateName": self._layout.template}
         told = self._ec2.run_instances(LaunchTemplate=template, MinCount=1, MaxCount=1)
         return str(told["Instances"][0]["InstanceId"])
 
@@ -100,12 +104,7 @@ class RehearsedFleet:
 
     def _user_data(self) -> str:
         told = self._ec2.describe_launch_template_versions(
-            LaunchTemplateName=template_name(self._submission), Versions=["$Latest"]
+            LaunchTemplateName=self._layout.template, Versions=["$Latest"]
         )
         data = told["LaunchTemplateVersions"][0]["LaunchTemplateData"]["UserData"]
         return base64.b64decode(data).decode("utf-8")
-
-
-def template_name(submission: str) -> str:
-    """Return the name of a submission's launch template."""
-    return f"roboyard-{submission}"

@@ -12,7 +12,7 @@ import time
 from collections.abc import Mapping
 from pathlib import Path
 
-from roboyard.cloud.rehearsal.metadata_service import RehearsedMetadata
+from roboyard.cloud.rehearsal.metadata_service import MetadataService
 from roboyard.runs.preemption import ENDPOINT_VARIABLE
 
 _DOCKER = """#!/bin/bash
@@ -64,7 +64,7 @@ class RehearsedInstance:
             (commands / name).write_text(text)
             (commands / name).chmod(0o755)
         (folder / "user_data.sh").write_text(script)
-        self._metadata = RehearsedMetadata(instance_id)
+        self._metadata = MetadataService(instance_id)
         self._metadata.__enter__()
         with (folder / "console.log").open("wb") as console:
             self._process = subprocess.Popen(
@@ -96,7 +96,7 @@ class RehearsedInstance:
 
     def announce(self, seconds: float) -> None:
         """Give notice of an interruption."""
-        self._metadata.announce(seconds)
+        self._metadata.interrupt(seconds)
 
     def wait(self, seconds: float) -> bool:
         """Wait until it ends by itself; return whether it did."""

@@ -8,7 +8,6 @@ import dataclasses
 import datetime
 import json
 import logging
-import os
 import random
 import time
 import urllib.request
@@ -18,7 +17,7 @@ from typing import Any
 
 from roboyard import __version__
 from roboyard.cloud.layout import SUBMISSION_TAG, SubmissionPlaces
-from roboyard.cloud.rehearsal.fleet import RehearsedFleet, template_name
+from roboyard.cloud.rehearsal.fleet import RehearsedFleet
 from roboyard.cloud.session import AwsSession
 from roboyard.cloud.submission import Submission
 from roboyard.cloud.user_data import user_data
@@ -27,6 +26,7 @@ from roboyard.config.schema import ExperimentConfig, PreemptionConfig
 from roboyard.errors import CloudError
 from roboyard.optional import require
 from roboyard.runs.index import find_run
+from roboyard.runs.variables import variables_set
 from roboyard.storage import open_store
 from roboyard.storage.base import NotFoundError
 
@@ -113,7 +113,7 @@ def rehearse(
     with _emulated() as (session, environment):
         layout = SubmissionPlaces("roboyard-rehearsal", config.name)
         _submit(session, layout, config)
-        fleet = RehearsedFleet(session, layout.name, folder, environment)
+        fleet = RehearsedFleet(session, layout, folder, environment)
         moments = _Moments(notices, every_s, random.Random(seed))
         director = _Director(fleet, layout, moments, tell)
         try:
@@ -248,7 +248,7 @@ def _submit(session: AwsSession, layout: SubmissionPlaces, config: ExperimentCon
     script = base64.b64encode(user_data(submission, session.region).encode()).decode()
     image = ec2.describe_images()["Images"][0]["ImageId"]
     template = ec2.create_launch_template(
-        LaunchTemplateName=template_name(layout.name),
+        LaunchTemplateName=layout.template,
         LaunchTemplateData={
             "ImageId": image,
             "InstanceType": "c7a.large",
@@ -298,17 +298,11 @@ def _emulated() -> Iterator[tuple[AwsSession, Mapping[str, str]]]:
         "AWS_DEFAULT_REGION": _REGION,
         "AWS_EC2_METADATA_DISABLED": "true",  # for boto3: credentials come from here
     }
-    before = {name: os.environ.get(name) for name in (*environment, "AWS_PROFILE")}
-    os.environ.pop("AWS_PROFILE", None)
-    os.environ.update(environment)
     try:
-        yield AwsSession(), environment
+        with variables_set({**environment, "AWS_PROFILE": None}):
+            yield AwsSession(), environment
     finally:
         server.stop()
-        for name, value in before.items():
-            os.environ.pop(name, None)
-            if value is not None:
-                os.environ[name] = value
 
 
 def _mean(values: list[int] | list[float], unit: str = "") -> str:

@@ -12,14 +12,15 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Self
 
+from roboyard.cloud.rehearsal.metadata_service import MetadataService
 from roboyard.runs.ownership import CACHE_VARIABLE, work_folder
 from roboyard.runs.supervisor import Child
+from roboyard.runs.variables import variables_set
 from roboyard.storage.base import join_key
 from roboyard.storage.leases.lease import TTL_VARIABLE
 from roboyard.testing.chaos.damage import damage_some
 from roboyard.testing.chaos.schedule import FaultKind
 from roboyard.testing.faulty_s3 import Fault, FaultyS3
-from roboyard.testing.metadata_service import MetadataService
 
 NOTICE_S = 5.0
 """Time from a notice to the end of the machine [s]; EC2 gives 120."""
@@ -143,9 +144,7 @@ class Machine:
             variables[CACHE_VARIABLE] = str(self._cache)
         if self._has_short_lease:
             variables[TTL_VARIABLE] = str(_LEASE_S)
-        before = {name: os.environ.get(name) for name in variables}
-        self._stack.callback(_set_variables, before)
-        os.environ.update(variables)
+        self._stack.enter_context(variables_set(variables))
         return self
 
     def __exit__(self, *error: object) -> None:
@@ -162,11 +161,3 @@ class Machine:
         with contextlib.suppress(ProcessLookupError):
             _, hard = resource.prlimit(child.process.pid, resource.RLIMIT_FSIZE)
             resource.prlimit(child.process.pid, resource.RLIMIT_FSIZE, (limit, hard))
-
-
-def _set_variables(values: dict[str, str | None]) -> None:
-    for name, value in values.items():
-        if value is None:
-            os.environ.pop(name, None)
-        else:
-            os.environ[name] = value

@@ -17,6 +17,7 @@ import torch.distributed as dist
 from roboyard.config.schema import ExperimentConfig
 from roboyard.errors import ConfigError
 from roboyard.resources import available_cores
+from roboyard.runs.variables import variables_set
 from roboyard.training.data_parallel.group import Group, process_group
 
 _VARIABLES: Final = ("RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")
@@ -84,7 +85,7 @@ def _started(workers: int, timeout_s: float) -> Iterator[Group]:
         method = (Path(folder) / "meeting").as_uri()
         followers = [_start(rank, workers, method, timeout_s) for rank in range(1, workers)]
         stack.callback(_end, followers)
-        with _on_this_machine(), process_group(0, workers, method, timeout_s):
+        with variables_set(_LOOPBACK), process_group(0, workers, method, timeout_s):
             yield Group(0, workers, lambda: _who_is_lost(followers))
 
 
@@ -101,17 +102,6 @@ def _start(rank: int, workers: int, method: str, timeout_s: float) -> subprocess
 
 _LOOPBACK: Final = {"GLOO_SOCKET_IFNAME": "lo"} if sys.platform == "linux" else {}
 """Keeps the exchange of processes on one machine from the network."""
-
-
-@contextlib.contextmanager
-def _on_this_machine() -> Iterator[None]:
-    before = {name: os.environ.get(name) for name in _LOOPBACK}
-    os.environ.update(_LOOPBACK)
-    try:
-        yield
-    finally:
-        for name, value in before.items():
-            os.environ.pop(name) if value is None else os.environ.update({name: value})
 
 
 def _end(followers: Sequence[subprocess.Popen[bytes]]) -> None:
