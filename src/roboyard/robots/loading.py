@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import Literal
 
 from roboyard.config.robots import RobotSpec
-from roboyard.errors import RobotDescriptionError
 from roboyard.robots.compatibility import as_in_first_version
 from roboyard.robots.normalization import Normalization, grouped, normalize
 from roboyard.robots.readers.files import read_robot, read_robots
 from roboyard.sim import Placement, RobotDescription, World, data_path
+from roboyard.sim.assets import find_description
 from roboyard.sim.mechanics import quaternion_from_rotation
 from roboyard.sim.model import RobotModel
 from roboyard.sim.rotations import quaternion
@@ -91,7 +91,7 @@ def models_of(description: RobotDescription) -> tuple[RobotModel, ...]:
     Raises:
         RobotDescriptionError: The file is missing or wrong; the message names the place.
     """
-    file = _found(description.file)
+    file = find_description(description.file)
     masses: Masses = "shapes" if description.inertia == "shapes" else "file"
     options = Normalization(masses="computed" if description.is_mjcf else masses)
     read = read_robots(file, last=(data_path(),))
@@ -102,14 +102,3 @@ def models_of(description: RobotDescription) -> tuple[RobotModel, ...]:
     for model in models:
         _tell(file, model)
     return models
-
-
-def _found(path: Path) -> Path:
-    """Return a description's file, looked for in PyBullet's own data last."""
-    for candidate in (path.expanduser(), data_path() / path):
-        if candidate.is_file():
-            return candidate.resolve()
-    raise RobotDescriptionError(
-        f"robot description '{path}' does not exist. Give the path of a URDF or MJCF file, or the "
-        "name of one that comes with PyBullet, such as 'r2d2.urdf'."
-    )

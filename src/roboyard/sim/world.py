@@ -344,9 +344,10 @@ class World(ABC):
         ``forces`` are the largest torques [N m] or forces [N]; they may be infinite.
         """
 
-    @abstractmethod
     def disable_motors(self, body: int, joints: Sequence[int]) -> None:
         """Set ``joints`` free."""
+        zeros = [0.0] * len(joints)
+        self.set_velocity_targets(body, joints, zeros, zeros)
 
     @abstractmethod
     def set_joint_states(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -130,11 +130,3 @@ class NativeEnv(gymnasium.Env[Floats, NDArray[Any]]):
         self.elapsed = state["elapsed"]
         self.np_random.bit_generator.state = state["generator"]
         return ""
-
-
-def can_batch(envs: Sequence[gymnasium.Env[Any, Any]]) -> bool:
-    """Return whether environments are of one native task, so that they can step as one."""
-    first = envs[0]
-    return isinstance(first, NativeEnv) and all(
-        isinstance(env, NativeEnv) and env.task == first.task for env in envs
-    )

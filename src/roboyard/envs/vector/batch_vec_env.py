@@ -8,7 +8,7 @@ from typing import Any, cast
 import gymnasium
 import numpy as np
 from stable_baselines3.common.vec_env import DummyVecEnv
-from stable_baselines3.common.vec_env.base_vec_env import VecEnvObs, VecEnvStepReturn
+from stable_baselines3.common.vec_env.base_vec_env import VecEnvStepReturn
 
 from roboyard.envs.native.env import NativeEnv
 from roboyard.resources import available_cores
@@ -36,10 +36,6 @@ class BatchVecEnv(DummyVecEnv):
     @property
     def _natives(self) -> list[NativeEnv]:
         return cast("list[NativeEnv]", self.envs)
-
-    def reset(self) -> VecEnvObs:
-        """Begin an episode everywhere."""
-        return super().reset()
 
     def step_wait(self) -> VecEnvStepReturn:
         """Make a control step everywhere; ended episodes have begun anew."""

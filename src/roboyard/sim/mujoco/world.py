@@ -209,11 +209,6 @@ class MuJoCoWorld(ReadableMuJoCoWorld):
         self._rows(body, f"velocity targets of body {body} cannot be set")
         drive(self.sim, body, joints, None, velocities, forces, (None, None))
 
-    def disable_motors(self, body: int, joints: Sequence[int]) -> None:
-        """Set ``joints`` free."""
-        zeros = [0.0] * len(joints)
-        self.set_velocity_targets(body, joints, zeros, zeros)
-
     def set_joint_states(
         self, body: int, joints: Sequence[int], positions: Numbers, velocities: Numbers
     ) -> None:

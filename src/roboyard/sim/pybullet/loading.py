@@ -6,7 +6,7 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 from roboyard.errors import RobotDescriptionError
-from roboyard.sim.assets import data_path
+from roboyard.sim.assets import find_description  # noqa: F401  (its former place)
 from roboyard.sim.descriptions import Placement, RobotDescription
 from roboyard.sim.pybullet.engine import EngineError, captured_output, pybullet
 
@@ -21,24 +21,6 @@ SELF_COLLISION = {
     ),
 }
 """Loading flags for how the links of a body touch each other."""
-
-
-def find_description(path: str | Path) -> Path:
-    """Return the file that ``path`` names, looking into PyBullet's own data last.
-
-    Raises:
-        RobotDescriptionError: There is no such file.
-    """
-    given = Path(path).expanduser()
-    candidates = [given] if given.is_absolute() else [given, data_path() / given]
-    for candidate in candidates:
-        if candidate.is_file():
-            return candidate.resolve()
-    kind = "is a folder" if given.is_dir() else "does not exist"
-    raise RobotDescriptionError(
-        f"robot description '{path}' {kind}. Give the path of a URDF or MJCF file, or the name of "
-        "one that comes with PyBullet, such as 'r2d2.urdf'."
-    )
 
 
 def load_urdf(client: int, file: Path, description: RobotDescription, where: Placement) -> int:

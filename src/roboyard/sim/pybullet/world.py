@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from roboyard.errors import SimulationError
-from roboyard.sim.assets import data_path
+from roboyard.sim.assets import data_path, find_description
 from roboyard.sim.bodies import BaseState
 from roboyard.sim.descriptions import Placement, RobotDescription
 from roboyard.sim.dynamics import Dynamics
@@ -20,7 +20,7 @@ from roboyard.sim.pybullet.control import LARGEST_FORCE, Motors, as_list, torque
 from roboyard.sim.pybullet.dynamics import DynamicsLog
 from roboyard.sim.pybullet.engine import EngineError, pybullet
 from roboyard.sim.pybullet.ground import load_stadium, load_terrain
-from roboyard.sim.pybullet.loading import SELF_COLLISION, find_description, load_mjcf, load_urdf
+from roboyard.sim.pybullet.loading import SELF_COLLISION, load_mjcf, load_urdf
 from roboyard.sim.pybullet.models import MAX_LINKS, canonical_file, couple_mimics, load_model
 from roboyard.sim.pybullet.reading import NO_CLIENT, ReadableWorld
 from roboyard.sim.pybullet.saved_state import engine_state, restore_engine_state
@@ -230,11 +230,6 @@ class PyBulletWorld(ReadableWorld):
         forces = None if forces is None else np.minimum(forces, LARGEST_FORCE)
         with self._engine(f"velocity targets of body {body} cannot be set") as client:
             self._motors.set(client, body, joints, mode, None, velocities, forces, None, None)
-
-    def disable_motors(self, body: int, joints: Sequence[int]) -> None:
-        """Set ``joints`` free."""
-        zeros = [0.0] * len(joints)
-        self.set_velocity_targets(body, joints, zeros, zeros)
 
     def set_joint_states(
         self, body: int, joints: Sequence[int], positions: Numbers, velocities: Numbers

@@ -6,12 +6,10 @@ It is also a program, which the leader of a run on one machine starts.
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import os
 import signal
 import sys
 from pathlib import Path
-from typing import Final
 
 import torch
 from stable_baselines3.common.callbacks import BaseCallback
@@ -19,6 +17,7 @@ from stable_baselines3.common.logger import Logger
 
 from roboyard.agents.backends import set_up_learner
 from roboyard.config.schema import ExperimentConfig
+from roboyard.envs.vector.shared_memory.parent_death import die_with_starter
 from roboyard.errors import RoboyardError
 from roboyard.training.checkpoints.parts import EnvironmentsPart
 from roboyard.training.checkpoints.store import FoundCheckpoint, load_parts
@@ -27,8 +26,6 @@ from roboyard.training.data_parallel.launch import check_launched
 from roboyard.training.data_parallel.shared_vec_env import SharedVecEnv
 from roboyard.training.envs.stack import base_envs
 from roboyard.training.result import TrainResult
-
-_PR_SET_PDEATHSIG: Final = 1
 
 
 class _EndOfRun(Exception):  # noqa: N818 - a message, not an error
@@ -119,9 +116,7 @@ class _Following(BaseCallback):
 
 def main(rank: int, workers: int, method: str, timeout_s: float, parent: int) -> int:
     """Follow the process ``parent``, and die when it does."""
-    libc = ctypes.CDLL(None)
-    if hasattr(libc, "prctl"):
-        libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    die_with_starter()
     if os.getppid() != parent:
         return 1  # it died before that
     try:

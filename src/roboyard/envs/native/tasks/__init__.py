@@ -6,21 +6,20 @@ import importlib.util
 from collections.abc import Mapping
 from pathlib import Path
 
-from roboyard.config.files import extended, read_file
 from roboyard.config.native import NativeTask
-from roboyard.config.tree import from_python, merged
 from roboyard.config.validation import checked
-from roboyard.errors import ConfigError, RobotDescriptionError
-from roboyard.registry import suggest
+from roboyard.envs.task_library import TaskLibrary
+from roboyard.errors import RobotDescriptionError
 from roboyard.robots.spec import find_asset
 
 LIBRARY = Path(__file__).parent
+_TASKS = TaskLibrary(LIBRARY, "native task")
 _GYMNASIUM = "gymnasium:"
 
 
 def list_native_tasks() -> tuple[str, ...]:
     """Return the names of the library's native tasks."""
-    return tuple(sorted(path.stem for path in LIBRARY.glob("*.yaml")))
+    return _TASKS.names()
 
 
 def load_native_task(
@@ -36,25 +35,7 @@ def load_native_task(
     Raises:
         ConfigError: There is no such task, or it is wrong.
     """
-    if isinstance(source, NativeTask):
-        source = source.model_dump(mode="json")
-    if isinstance(source, Mapping):
-        node = extended(from_python(source), Path())
-    else:
-        node = read_file(_file(str(source)))
-    return checked(NativeTask, merged(node, from_python(overrides or {})))
-
-
-def _file(name: str) -> Path:
-    if name in list_native_tasks():
-        return LIBRARY / f"{name}.yaml"
-    if Path(name).suffix in (".yaml", ".yml"):
-        return Path(name)
-    known = list_native_tasks()
-    raise ConfigError(
-        f"unknown native task '{name}'.{suggest(name, known)} Give a YAML file, or one of: "
-        f"{', '.join(known)}."
-    )
+    return checked(NativeTask, _TASKS.read(source, overrides))
 
 
 def model_file(name: str) -> Path:

@@ -35,11 +35,18 @@ def tie_to_parent(lifeline: int, parent: int, *, to_its_main_thread: bool) -> No
         flags = fcntl.fcntl(lifeline, fcntl.F_GETFL)
         fcntl.fcntl(lifeline, fcntl.F_SETFL, flags | os.O_ASYNC)
         if to_its_main_thread:
-            ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+            die_with_starter()
     else:
         threading.Thread(target=_watch, args=(lifeline,), daemon=True).start()
     if os.getppid() != parent or select.select([lifeline], [], [], 0)[0]:
         os._exit(1)  # the parent ended before the line was armed
+
+
+def die_with_starter() -> None:
+    """Have the kernel kill this process when the thread that started it ends, on Linux."""
+    libc = ctypes.CDLL(None)
+    if hasattr(libc, "prctl"):
+        libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 def _watch(lifeline: int) -> None:
