@@ -97,7 +97,7 @@ class ContainerHost:
         self, image: str, *arguments: str, volume: Path, options: tuple[str, ...] = ()
     ) -> list[str]:
         """Return that command, with a root that is read-only, a foreign user and no capability."""
-        place = "/policies" if image.endswith("serve") else "/work"
+        place = "/policies" if image.endswith("serve") else "/data"
         return [
             "podman", "run", "--rm", "--no-healthcheck", "--read-only", "--read-only-tmpfs=false",
             "--tmpfs=/tmp", "--user=23456:0", "--cap-drop=all", "--shm-size=64m",

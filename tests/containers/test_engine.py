@@ -95,6 +95,6 @@ def test_a_dry_run_prints_the_command_and_runs_nothing(path: Path, tmp_path: Pat
         app, ["image", "run", "--dry-run", "--volume", str(tmp_path), "--", "train", "my.yaml"]
     )
     assert result.exit_code == 0, result.output
-    assert f"--volume={tmp_path}:/work" in result.output
+    assert f"--volume={tmp_path}:/data" in result.output
     assert result.output.rstrip().endswith("roboyard:cpu train my.yaml")
     assert not (tmp_path / "ran").exists()

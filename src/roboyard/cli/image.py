@@ -102,7 +102,7 @@ def run(
         typer.Option("--option", "-o", help="Option of the engine's run; repeatable."),
     ] = None,
     folder: Annotated[
-        Path, typer.Option("--volume", help="Folder that becomes /work, where runs are kept.")
+        Path, typer.Option("--volume", help="Folder that becomes /data, where runs are kept.")
     ] = Path(),
     dry_run: _DryRun = False,
 ) -> None:
@@ -121,7 +121,7 @@ def run(
 
     target = check_target(target)
     engine = find_engine(builder, needs_run=True, say=_say, dry_run=dry_run)
-    place = "/policies" if target == "serve" else "/work"
+    place = "/policies" if target == "serve" else "/data"
     mounted = f"--volume={folder.expanduser().absolute()}:{place}"
     # What is written into the folder belongs to whoever started this.
     user = f"--user={os.getuid()}:0"
